@@ -1,0 +1,108 @@
+"""The one place for file changes that must survive: every rename, append, truncate, sync and unlink of mail goes through here.
+
+Having one place makes the order of writes reviewable, and lets the crash suite stop the process at each of them. All
+functions raise `OSError` as the system gives it; callers map it where they know what the file was for.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+FILE_MODE = 0o640
+DIRECTORY_MODE = 0o750
+
+
+def make_directory(path: Path) -> None:
+    """Create a directory and its parents, if absent, readable by the group only."""
+    path.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
+
+
+def rename(source: Path, target: Path) -> None:
+    """Rename within one file system; an existing target is replaced."""
+    os.rename(source, target)  # noqa: PTH104 - os.rename never falls back to copying
+
+
+def claim(source: Path, target: Path) -> None:
+    """Rename, refusing to replace an existing target.
+
+    Raises:
+        FileExistsError: the target exists; the source is untouched.
+    """
+    if target.exists():
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target))
+    rename(source, target)
+
+
+def unlink(path: Path) -> None:
+    """Remove a file; one that is gone already is fine, so that a repeated step does no harm."""
+    path.unlink(missing_ok=True)
+
+
+def write_at(descriptor: int, data: bytes | memoryview, offset: int) -> None:
+    """Write all of the data at the offset (bytes from the start of the file)."""
+    view = memoryview(data)
+    while view:
+        written = os.pwrite(descriptor, view, offset)
+        view = view[written:]
+        offset += written
+
+
+def truncate(descriptor: int, length: int) -> None:
+    """Cut or extend an open file to ``length`` bytes."""
+    os.ftruncate(descriptor, length)
+
+
+def sync_file(descriptor: int) -> None:
+    """Wait until the data of an open file, and the length needed to read it back, are on the disk."""
+    os.fdatasync(descriptor)
+
+
+def sync_directory(path: Path) -> None:
+    """Wait until the names in a directory are on the disk."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_whole(path: Path, chunks: Iterable[bytes], *, sync: bool = True) -> None:
+    """Write a file so that its name only ever shows the whole content: temporary name, sync, rename, directory sync."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, FILE_MODE)
+    try:
+        offset = 0
+        for chunk in chunks:
+            write_at(descriptor, chunk, offset)
+            offset += len(chunk)
+        if sync:
+            sync_file(descriptor)
+    finally:
+        os.close(descriptor)
+    rename(temporary, path)
+    if sync:
+        sync_directory(path.parent)
+
+
+def move(source: Path, target: Path) -> None:
+    """Move a file durably, also between file systems; a source that is gone while the target exists is a finished move."""
+    try:
+        rename(source, target)
+    except FileNotFoundError:
+        if target.exists():
+            return
+        raise
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        with source.open("rb") as stream:
+            write_whole(target, iter(lambda: stream.read(shutil.COPY_BUFSIZE), b""))
+        unlink(source)
+    sync_directory(target.parent)

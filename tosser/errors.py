@@ -1,0 +1,148 @@
+"""Every error this package raises on purpose, in one tree.
+
+::
+
+    TosserError
+    ├── ConfigError        the configuration cannot be used; lists every problem found
+    ├── FormatError        bytes or text are not what a standard says; knows the offset
+    │   ├── AddressError   not an FTN address
+    │   ├── PacketError    not a packet, or a damaged one
+    │   ├── KludgeError    a control line that breaks its grammar
+    │   └── JamError       not a JAM record
+    ├── ArchiveError       a bundle that cannot or must not be unpacked
+    ├── StoreError         a message base cannot be read or written
+    │   └── StoreLocked    another program holds its lock
+    ├── StateError         our own database cannot be used
+    │   └── StateLocked    another tosser holds the state directory
+    └── PublishRefused     the broker answered "no" to one publish
+
+Errors are for people: each prints as one sentence that says where and why.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from tosser.reason import Reason
+
+
+class TosserError(Exception):
+    """Base of all errors of this package; never raised itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigProblem:
+    """One mistake in the configuration, placed where a person can find it.
+
+    Attributes:
+        path: file the mistake is in.
+        line: line number from 1; 0 when the whole file is meant.
+        column: column number from 1; 0 when the whole line is meant.
+        where: dotted place in the document, such as ``links[2].packet_password``.
+        what: what is wrong, as a sentence without full stop.
+        hint: a suggestion, or the empty string.
+    """
+
+    path: str
+    line: int
+    column: int
+    where: str
+    what: str
+    hint: str = ""
+
+    def __str__(self) -> str:
+        """Render as ``file:line:column where: what (hint)``."""
+        place = f"{self.path}:{self.line}:{self.column}" if self.line else self.path
+        where = f" {self.where}:" if self.where else ":"
+        hint = f" ({self.hint})" if self.hint else ""
+        return f"{place}{where} {self.what}{hint}"
+
+
+class ConfigError(TosserError):
+    """The configuration cannot be used; ``problems`` holds every mistake that was found, in file order."""
+
+    def __init__(self, problems: Sequence[ConfigProblem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+class FormatError(TosserError):
+    """Bytes or text that break the standard they should follow.
+
+    Attributes:
+        what: what is wrong, as a sentence without full stop.
+        offset: byte offset from the start of the parsed data, or ``None`` where there is no meaningful place.
+        reason: code under which the data is set aside, where the caller sets it aside.
+    """
+
+    def __init__(self, what: str, offset: int | None = None, reason: Reason | None = None) -> None:
+        self.what = what
+        self.offset = offset
+        self.reason = reason
+        super().__init__(what if offset is None else f"{what} at offset {offset}")
+
+
+class AddressError(FormatError):
+    """Text that is not an FTN address or address pattern."""
+
+
+class PacketError(FormatError):
+    """Bytes that are not a packet, or a damaged one; ``reason`` is always set."""
+
+    reason: Reason
+
+    def __init__(self, what: str, offset: int, reason: Reason) -> None:
+        super().__init__(what, offset, reason)
+
+
+class KludgeError(FormatError):
+    """A control line whose value breaks the grammar of its tag."""
+
+
+class JamError(FormatError):
+    """Bytes that are not the JAM record they should be."""
+
+
+class ArchiveError(TosserError):
+    """A bundle that cannot be unpacked, or must not be; ``reason`` is the quarantine code."""
+
+    def __init__(self, what: str, reason: Reason) -> None:
+        self.what = what
+        self.reason = reason
+        super().__init__(what)
+
+
+class StoreError(TosserError):
+    """A message base cannot be read or written."""
+
+    def __init__(self, path: Path | str, what: str) -> None:
+        self.path = path
+        self.what = what
+        super().__init__(f"{path}: {what}")
+
+
+class StoreLocked(StoreError):  # noqa: N818 - a state of the world that is waited out, not a mistake
+    """Another program held the lock of a message base for longer than we wait."""
+
+
+class StateError(TosserError):
+    """The state database or its directory cannot be used."""
+
+
+class StateLocked(StateError):  # noqa: N818 - as StoreLocked
+    """Another tosser works on the same state directory."""
+
+
+class PublishRefused(TosserError):  # noqa: N818 - the broker's answer, not our mistake
+    """The broker answered one publish with a failure reason code (MQTT 5, 3.4.2.1)."""
+
+    def __init__(self, topic: str, code: int, name: str) -> None:
+        self.topic = topic
+        self.code = code
+        self.name = name
+        super().__init__(f"broker refused {topic}: {name} (0x{code:02x})")

@@ -1,0 +1,1 @@
+"""What happened, as CloudEvents on an MQTT broker."""

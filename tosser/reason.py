@@ -1,0 +1,126 @@
+"""Reason codes: why a file or a message ended where it did.
+
+One vocabulary for logs, events, metrics, quarantine notes and ``tosser explain``, so that a code seen in one place can be
+searched in all others. The code is the enum value; ``text`` is the sentence for people; ``docs/quarantine.md`` lists
+them all and a test keeps it so.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class FileState(StrEnum):
+    """The final state of one inbound file. Every file that enters an inbound reaches exactly one of these."""
+
+    TOSSED = "tossed"
+    DUPLICATE = "duplicate"
+    EMPTY = "empty"
+    QUARANTINED = "quarantined"
+    UNCLAIMED = "unclaimed"
+    NTU = "ntu"
+
+    @property
+    def text(self) -> str:
+        """What the state means, for people."""
+        return _STATE_TEXTS[self]
+
+
+class Reason(StrEnum):
+    """Why something was set aside, dropped or not delivered."""
+
+    # --- a packet that cannot be read
+    HEADER_SHORT = "header-short"
+    PACKET_TYPE = "packet-type"
+    TRUNCATED = "truncated"
+    DAMAGED = "damaged"
+    FIELD_TOO_LONG = "field-too-long"
+    TEXT_TOO_LONG = "text-too-long"
+    CONCATENATED = "concatenated"
+    TRAILING_JUNK = "trailing-junk"
+    FILE_TOO_LARGE = "file-too-large"
+    # --- a bundle that cannot or must not be unpacked
+    ARCHIVE_DAMAGED = "archive-damaged"
+    ARCHIVE_ENCRYPTED = "archive-encrypted"
+    ARCHIVE_LIMITS = "archive-limits"
+    ARCHIVE_UNSAFE = "archive-unsafe"
+    ARCHIVE_NESTED = "archive-nested"
+    ARCHIVE_UNKNOWN = "archive-unknown"
+    ARCHIVE_TOOL = "archive-tool"
+    NOT_A_PACKET = "not-a-packet"
+    # --- a packet that must not be tossed
+    NOT_FOR_US = "not-for-us"
+    UNKNOWN_SENDER = "unknown-sender"
+    WRONG_PASSWORD = "wrong-password"  # noqa: S105 - a reason code, not a password
+    MISSING_PASSWORD = "missing-password"  # noqa: S105 - as above
+    INSECURE = "insecure"
+    POISON = "poison"
+    # --- a message that is not stored in its area
+    INVALID_TAG = "invalid-tag"
+    UNKNOWN_AREA = "unknown-area"
+    NOT_LINKED = "not-linked"
+    MAY_NOT_WRITE = "may-not-write"
+    AREA_PAUSED = "area-paused"
+    TOO_OLD = "too-old"
+    TOO_NEW = "too-new"
+    DUPLICATE = "duplicate"
+    LOOP = "loop"
+    CIRCULAR = "circular"
+    # --- a message that is stored
+    ACCEPTED = "accepted"
+    NETMAIL = "netmail"
+    IN_TRANSIT = "in-transit"
+
+    @property
+    def text(self) -> str:
+        """What the code means, for people."""
+        return _REASON_TEXTS[self]
+
+
+_STATE_TEXTS = {
+    FileState.TOSSED: "read whole; every message has its verdict and is where the verdict says",
+    FileState.DUPLICATE: "read whole; every message in it had been seen before, nothing was stored",
+    FileState.EMPTY: "nothing in it: zero bytes, or a packet without messages",
+    FileState.QUARANTINED: "could not or must not be tossed; kept in the quarantine with a reason",
+    FileState.UNCLAIMED: "from a system that is not among the links; kept until a link is configured or it is dropped",
+    FileState.NTU: "addressed to another system (not to us); kept until it is forwarded by hand or dropped",
+}
+
+_REASON_TEXTS = {
+    Reason.HEADER_SHORT: "the file is shorter than a packet header (58 bytes)",
+    Reason.PACKET_TYPE: "the header does not say packet type 2, so this is not a packet we can read",
+    Reason.TRUNCATED: "the file ends inside a message",
+    Reason.DAMAGED: "where a message or the end of the packet should begin there is something else",
+    Reason.FIELD_TOO_LONG: "a To, From or Subject field has no end within four times its longest legal length",
+    Reason.TEXT_TOO_LONG: "a message text is longer than the limit",
+    Reason.CONCATENATED: "a second packet follows the end of the first",
+    Reason.TRAILING_JUNK: "bytes follow the end of the packet; its messages were tossed and the file was kept",
+    Reason.FILE_TOO_LARGE: "the file is larger than the limit",
+    Reason.ARCHIVE_DAMAGED: "the archive is damaged or cut",
+    Reason.ARCHIVE_ENCRYPTED: "the archive is encrypted",
+    Reason.ARCHIVE_LIMITS: "the archive holds more members or bytes than the limits, or is an archive bomb",
+    Reason.ARCHIVE_UNSAFE: "a member of the archive has a name or type that points outside (.., absolute, link)",
+    Reason.ARCHIVE_NESTED: "a member of the bundle is itself an archive",
+    Reason.ARCHIVE_UNKNOWN: "the archive format is not known, or no program is configured for it",
+    Reason.ARCHIVE_TOOL: "the program configured for this archive format failed, or ran out of time",
+    Reason.NOT_A_PACKET: "a member of the bundle is not a packet",
+    Reason.NOT_FOR_US: "the packet is addressed to another system",
+    Reason.UNKNOWN_SENDER: "the packet carries echomail from a system that is not among the links",
+    Reason.WRONG_PASSWORD: "the packet password is wrong",
+    Reason.MISSING_PASSWORD: "the link has a packet password and the packet carries none",
+    Reason.INSECURE: "echomail in an insecure inbound, without a packet password that proves the link",
+    Reason.POISON: "processing failed three times without a verdict",
+    Reason.INVALID_TAG: "the area tag is missing or has characters that no tag may have",
+    Reason.UNKNOWN_AREA: "no area of this network has this tag",
+    Reason.NOT_LINKED: "the sender is not linked to the area",
+    Reason.MAY_NOT_WRITE: "the sender may read the area but not write to it",
+    Reason.AREA_PAUSED: "the area is paused",
+    Reason.TOO_OLD: "the message is older than the area accepts",
+    Reason.TOO_NEW: "the message is dated further in the future than the area accepts",
+    Reason.DUPLICATE: "the message had been seen before in this area",
+    Reason.LOOP: "our own address is already in PATH",
+    Reason.CIRCULAR: "another system stands twice in PATH with others between",
+    Reason.ACCEPTED: "stored in its area",
+    Reason.NETMAIL: "netmail to one of our addresses, stored in the netmail base",
+    Reason.IN_TRANSIT: "netmail to another system, kept in the netmail base marked in transit",
+}

@@ -1,0 +1,1 @@
+"""Decisions as pure functions over frozen values: who may send what, what happens to each message, and why."""

@@ -1,0 +1,190 @@
+"""The sysop's world as frozen values: networks, links, areas. Built by `tosser.config`, used by every decision.
+
+Nothing here is validated again: `tosser.config.check` has done that before these values exist.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tosser.address import Address
+
+
+class InboundClass(StrEnum):
+    """How much the mailer knew about who sent the files of an inbound directory."""
+
+    SECURE = "secure"
+    INSECURE = "insecure"
+    LOCAL = "local"
+
+
+class StoreKind(StrEnum):
+    """Where the messages of an area are kept."""
+
+    JAM = "jam"
+    PASSTHROUGH = "passthrough"
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """One FTN network and our place in it.
+
+    Attributes:
+        name: as in the configuration and in topics.
+        domain: lower-case domain of its addresses.
+        addresses: our AKAs in it, the main one first; each carries the domain.
+        zones: the zone numbers that belong to it.
+        bad_area: tag of the area that takes rejected mail.
+        bad_path: base path of that area, without suffix.
+    """
+
+    name: str
+    domain: str
+    addresses: tuple[Address, ...]
+    zones: frozenset[int]
+    bad_area: str
+    bad_path: str
+
+    @property
+    def main(self) -> Address:
+        """Our main AKA in this network."""
+        return self.addresses[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A system we exchange mail with.
+
+    Attributes:
+        address: its address, with the domain of its network.
+        network: name of the network it belongs to.
+        name: what the sysop calls it.
+        sysop: its sysop's name.
+        packet_password: at most 8 bytes, upper case; empty means none is set.
+        our_aka: the AKA we use towards it.
+    """
+
+    address: Address
+    network: str
+    name: str
+    sysop: str
+    packet_password: bytes
+    our_aka: Address
+
+
+@dataclass(frozen=True, slots=True)
+class AreaLink:
+    """What one link may do in one area."""
+
+    read: bool = True
+    write: bool = True
+    mandatory: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Area:
+    """One echomail area.
+
+    Attributes:
+        tag: upper case.
+        network: name of the network it is carried in.
+        description: for lists.
+        store: where its messages are kept.
+        path: base path without suffix; empty for passthrough.
+        aka: our AKA in this area.
+        links: what each linked system may do, by its address with domain.
+        dupe_history: seconds a message's key is remembered.
+        max_age: seconds; older messages are refused; ``None`` accepts any age.
+        max_future: seconds a message may be dated ahead of now; ``None`` accepts any.
+        paused: nothing is accepted while it is.
+        charset: CHRS identifier assumed for messages that state none.
+    """
+
+    tag: str
+    network: str
+    description: str
+    store: StoreKind
+    path: str
+    aka: Address
+    links: Mapping[Address, AreaLink]
+    dupe_history: int
+    max_age: int | None
+    max_future: int | None
+    paused: bool
+    charset: str
+
+
+@dataclass(frozen=True, slots=True)
+class NetmailRules:
+    """Where netmail is kept.
+
+    Attributes:
+        store: kind of its base.
+        path: base path without suffix.
+        charset: CHRS identifier assumed for messages that state none.
+        publish_text: whether the event of a netmail carries its text; off keeps netmail private.
+    """
+
+    store: StoreKind
+    path: str
+    charset: str
+    publish_text: bool
+
+
+@dataclass(frozen=True)
+class Rulebook:
+    """Everything a decision needs to know, indexed for look-up."""
+
+    networks: Mapping[str, Network]
+    links: Mapping[Address, Link]
+    areas: Mapping[tuple[str, str], Area]
+    netmail: NetmailRules
+    _zones: dict[int, list[Network]] = field(init=False, repr=False, compare=False)
+    _links_by_node: dict[tuple[int, int, int], list[Link]] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        zones: dict[int, list[Network]] = {}
+        for network in self.networks.values():
+            for zone in network.zones:
+                zones.setdefault(zone, []).append(network)
+        by_node: dict[tuple[int, int, int], list[Link]] = {}
+        for link in self.links.values():
+            at = link.address
+            by_node.setdefault((at.net, at.node, at.point), []).append(link)
+        object.__setattr__(self, "_zones", zones)
+        object.__setattr__(self, "_links_by_node", by_node)
+
+    def networks_of_zone(self, zone: int) -> list[Network]:
+        """List the networks a zone belongs to; two networks may use the same number under different domains."""
+        return self._zones.get(zone, [])
+
+    def own_aka(self, address: Address) -> Address | None:
+        """Find our AKA that is this system (domains count only where both are known), or ``None``."""
+        for network in self.networks.values():
+            for aka in network.addresses:
+                if aka.same_system(address):
+                    return aka
+        return None
+
+    def link_at(self, address: Address) -> Link | None:
+        """Find the link that is this system, or ``None``."""
+        found = self.links.get(address)
+        if found is not None:
+            return found
+        for link in self.links_numbered(address.net, address.node, address.point):
+            if link.address.same_system(address):
+                return link
+        return None
+
+    def links_numbered(self, net: int, node: int, point: int) -> list[Link]:
+        """List the links with these numbers in any zone, for packets that state no zone."""
+        return self._links_by_node.get((net, node, point), [])
+
+    def area_of(self, network: str, tag: str) -> Area | None:
+        """Find an area by network name and tag (upper case), or ``None``."""
+        return self.areas.get((network, tag))

@@ -1,0 +1,1 @@
+"""Our own SQLite database: the journal, the dupe history, the inbound ledger, the outbox, the counters."""

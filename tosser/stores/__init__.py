@@ -1,0 +1,1 @@
+"""Message bases: where the messages of an area are kept."""
