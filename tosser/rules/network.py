@@ -5,7 +5,7 @@ Nothing here is validated again: `tosser.config.check` has done that before thes
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -159,9 +159,12 @@ class Rulebook:
         object.__setattr__(self, "_zones", zones)
         object.__setattr__(self, "_links_by_node", by_node)
 
-    def networks_of_zone(self, zone: int) -> list[Network]:
-        """List the networks a zone belongs to; two networks may use the same number under different domains."""
-        return self._zones.get(zone, [])
+    def with_domain(self, address: Address) -> Address:
+        """Add the domain of the zone's network where the address has none and the zone belongs to one network only."""
+        networks = self._zones.get(address.zone, ())
+        if address.domain or len(networks) != 1:
+            return address
+        return replace(address, domain=networks[0].domain)
 
     def own_aka(self, address: Address) -> Address | None:
         """Find our AKA that is this system (domains count only where both are known), or ``None``."""

@@ -1,0 +1,321 @@
+"""The decision on a batch, as data: made once, journalled, and followed to the letter after a crash.
+
+`decide` is the only place where verdicts are made. What it returns holds everything needed to carry the decision out from
+the same input: verdicts, not messages. The journal keeps it, as JSON, until it is applied.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from tosser.reason import FileState, Reason
+from tosser.rules.batch import FileIn
+from tosser.rules.dupe import dupe_key
+from tosser.rules.policy import judge_packet
+from tosser.rules.verdict import Judge, Verdict, area_tag
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tosser.rules.batch import Batch, FileEnd, Piece, Refusal
+    from tosser.rules.network import Rulebook
+    from tosser.rules.policy import PacketVerdict
+
+
+@dataclass(frozen=True, slots=True)
+class PieceDecision:
+    """The verdicts on one piece.
+
+    Attributes:
+        claim: id of the file.
+        member: index of the packet in it.
+        first: index of the first message within the packet.
+        verdicts: for each message an index into `Decision.verdicts`.
+        sender: the sending system.
+        link: whether the sender is a link of ours.
+        network: name of the network of the AKA it is addressed to.
+    """
+
+    claim: str
+    member: int
+    first: int
+    verdicts: list[int]
+    sender: str
+    link: bool
+    network: str
+
+
+@dataclass(frozen=True, slots=True)
+class SetAside:
+    """A file, or a member of one, that is kept instead of tossed (or, for trailing junk, as well as tossed).
+
+    Attributes:
+        claim: id of the file.
+        member: index of the member; ``None`` for the whole file.
+        member_name: for people.
+        state: which kind of keeping.
+        reason: the code.
+        what: the sentence.
+        offset: where, or ``None``.
+        sender: the sending system, or ``None`` where not even that could be read.
+        tossed: whether its messages were tossed all the same.
+    """
+
+    claim: str
+    member: int | None
+    member_name: str
+    state: FileState
+    reason: Reason
+    what: str
+    offset: int | None
+    sender: str | None
+    tossed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FileOutcome:
+    """The end of one file.
+
+    Attributes:
+        claim: id of the file.
+        state: its final state.
+        reason: for a state other than tossed, the (first) reason.
+        what: its sentence, or the empty string.
+        offset: where, or ``None``.
+        sender: of its first readable packet.
+        digest: SHA-256, hexadecimal.
+        packets: how many packets and refused members it had.
+        counts: messages by reason code, over all its batches.
+    """
+
+    claim: str
+    state: FileState
+    reason: Reason | None
+    what: str
+    offset: int | None
+    sender: str | None
+    digest: str
+    packets: int
+    counts: dict[str, int]
+
+
+@dataclass(slots=True)
+class FileProgress:
+    """What earlier batches of a file came to: a file larger than a batch is decided in parts.
+
+    Attributes:
+        member: index of the packet to go on with.
+        next: index of the message in it to go on with.
+        counts: messages by reason code so far.
+        set_aside: what of it was set aside so far, the first of it, if any.
+        sender: of the first packet so far.
+    """
+
+    member: int = 0
+    next: int = 0
+    counts: dict[str, int] = field(default_factory=dict)
+    set_aside: SetAside | None = None
+    sender: str | None = None
+
+
+@dataclass(slots=True)
+class Decision:
+    """Everything that is to happen to a batch.
+
+    Attributes:
+        decided: Unix seconds; the moment that stands in all that is written for it, also when written later.
+        files: the files concerned, as they were claimed.
+        verdicts: the distinct verdicts that `PieceDecision.verdicts` index.
+        pieces: in reading order.
+        set_aside: what goes to the quarantine.
+        outcomes: the files that end with this batch.
+        progress: where the files that go on stand after this batch.
+        dupe_keys: (network, tag, key) to remember.
+    """
+
+    decided: float
+    files: list[FileIn]
+    verdicts: list[Verdict] = field(default_factory=list)
+    pieces: list[PieceDecision] = field(default_factory=list)
+    set_aside: list[SetAside] = field(default_factory=list)
+    outcomes: list[FileOutcome] = field(default_factory=list)
+    progress: dict[str, FileProgress] = field(default_factory=dict)
+    dupe_keys: list[tuple[str, str, bytes]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class PreparedBatch:
+    """A batch with what is known of it before the dupe history is asked.
+
+    Attributes:
+        batch: what was read.
+        packets: for each piece the verdict on its packet.
+        keys: for each piece the dupe key of each message, ``None`` for netmail; empty for a refused packet.
+    """
+
+    batch: Batch
+    packets: list[PacketVerdict]
+    keys: list[list[bytes | None]]
+
+    def all_keys(self) -> set[bytes]:
+        """Give every key to be looked up in the dupe history."""
+        return {key for keys in self.keys for key in keys if key is not None}
+
+
+def prepare_batch(batch: Batch, rules: Rulebook) -> PreparedBatch:
+    """Judge the packets and compute the dupe keys of the messages of those that pass."""
+    packets, keys = [], []
+    for piece in batch.pieces:
+        packet = judge_packet(piece.header, piece.file.cls, piece.summary, rules)
+        packets.append(packet)
+        keys.append([] if packet.reason is not None or packet.network is None else _keys(piece, packet.network.name))
+    return PreparedBatch(batch, packets, keys)
+
+
+def _keys(piece: Piece, network: str) -> list[bytes | None]:
+    keys: list[bytes | None] = []
+    for message, text in piece.messages:
+        tag = area_tag(text)
+        keys.append(None if tag is None else dupe_key(network, tag, message, text))
+    return keys
+
+
+def decide(
+    prepared: PreparedBatch, rules: Rulebook, known: set[bytes], progress: Mapping[str, FileProgress], now: float
+) -> Decision:
+    """Make every verdict of a batch.
+
+    Args:
+        prepared: the batch, from `prepare_batch` with the same rules.
+        rules: the sysop's world.
+        known: which of the batch's dupe keys had been seen before; grows by the keys of this batch.
+        progress: of the files whose earlier parts were decided before.
+        now: Unix seconds.
+    """
+    return _Deciding(prepared, rules, known, progress, now).run()
+
+
+class _Deciding:
+    """One run of `decide`."""
+
+    def __init__(
+        self, prepared: PreparedBatch, rules: Rulebook, known: set[bytes], progress: Mapping[str, FileProgress], now: float
+    ) -> None:
+        self._prepared = prepared
+        self._batch = batch = prepared.batch
+        self._rules = rules
+        self._known = known
+        self._progress = dict(progress)
+        self._indexes: dict[Verdict, int] = {}
+        self._decision = Decision(now, list({file.claim: file for file in _files_of(batch)}.values()))
+
+    def run(self) -> Decision:
+        for refusal in self._batch.refusals:
+            self._refuse(refusal)
+        for piece, packet, keys in zip(self._batch.pieces, self._prepared.packets, self._prepared.keys, strict=True):
+            self._decide_piece(piece, packet, keys)
+        for end in self._batch.ends:
+            self._decision.outcomes.append(self._outcome(end))
+        ended = {end.file.claim for end in self._batch.ends}
+        self._decision.progress = {
+            claim: progress for claim, progress in self._progress.items() if claim not in ended
+        }
+        return self._decision
+
+    def _of(self, claim: str) -> FileProgress:
+        return self._progress.setdefault(claim, FileProgress())
+
+    def _refuse(self, refusal: Refusal) -> None:
+        item = SetAside(
+            refusal.file.claim, refusal.member, refusal.member_name, FileState.QUARANTINED,
+            refusal.reason, refusal.what, refusal.offset, refusal.sender,
+        )  # fmt: skip
+        self._set_aside(item)
+        if refusal.member is not None:
+            progress = self._of(refusal.file.claim)
+            progress.member, progress.next = max(progress.member, refusal.member + 1), 0
+
+    def _set_aside(self, item: SetAside) -> None:
+        self._decision.set_aside.append(item)
+        progress = self._of(item.claim)
+        progress.set_aside = progress.set_aside or item
+
+    def _decide_piece(self, piece: Piece, packet: PacketVerdict, keys: list[bytes | None]) -> None:
+        progress = self._of(piece.file.claim)
+        progress.sender = progress.sender or str(packet.sender)
+        progress.member, progress.next = piece.member, piece.first + len(piece.messages)
+        if packet.reason is not None:
+            self._refuse_packet(piece, packet)
+            return
+        if piece.summary.trailing and piece.starts_packet:
+            self._keep_junk(piece, packet)
+        judge = Judge(piece.header, packet, self._rules, self._decision.decided, self._known)
+        indexes = []
+        for (message, text), key in zip(piece.messages, keys, strict=True):
+            verdict = judge.judge(message, text, key)
+            if key is not None and verdict.reason is Reason.ACCEPTED and verdict.target is not None:
+                self._known.add(key)
+                self._decision.dupe_keys.append((verdict.target.network, verdict.target.tag, key))
+            indexes.append(self._index(verdict))
+            progress.counts[verdict.reason] = progress.counts.get(verdict.reason, 0) + 1
+        network = packet.network.name if packet.network else ""
+        self._decision.pieces.append(
+            PieceDecision(
+                piece.file.claim, piece.member, piece.first, indexes, str(packet.sender), packet.link is not None, network
+            )
+        )
+
+    def _index(self, verdict: Verdict) -> int:
+        index = self._indexes.get(verdict)
+        if index is None:
+            index = self._indexes[verdict] = len(self._decision.verdicts)
+            self._decision.verdicts.append(verdict)
+        return index
+
+    def _refuse_packet(self, piece: Piece, packet: PacketVerdict) -> None:
+        if piece.starts_packet and packet.reason is not None:
+            self._set_aside(
+                SetAside(
+                    piece.file.claim, _member(piece), piece.member_name, packet.state,
+                    packet.reason, packet.what, None, str(packet.sender),
+                )
+            )  # fmt: skip
+
+    def _keep_junk(self, piece: Piece, packet: PacketVerdict) -> None:
+        what = f"{piece.summary.trailing} bytes follow the end of the packet; its messages were tossed"
+        offset = next((w.offset for w in piece.summary.warnings if w.code == Reason.TRAILING_JUNK), None)
+        self._set_aside(
+            SetAside(
+                piece.file.claim, _member(piece), piece.member_name, FileState.QUARANTINED,
+                Reason.TRAILING_JUNK, what, offset, str(packet.sender), tossed=True,
+            )
+        )  # fmt: skip
+
+    def _outcome(self, end: FileEnd) -> FileOutcome:
+        progress = self._of(end.file.claim)
+        aside = progress.set_aside
+        counts = progress.counts
+        stored = sum(counts.values()) - counts.get(Reason.DUPLICATE, 0)
+        if stored:
+            state = FileState.TOSSED
+        elif counts:
+            state = FileState.DUPLICATE
+        elif aside is not None:
+            state = aside.state
+        else:
+            state = FileState.EMPTY
+        return FileOutcome(
+            end.file.claim, state, aside.reason if aside else None, aside.what if aside else "",
+            aside.offset if aside else None, progress.sender or (aside.sender if aside else None),
+            end.digest, end.packets, counts,
+        )  # fmt: skip
+
+
+def _member(piece: Piece) -> int | None:
+    """A bare packet is its file: the whole file is set aside, not a copy of its only member."""
+    return piece.member if piece.member_name else None
+
+
+def _files_of(batch: Batch) -> list[FileIn]:
+    return [item.file for item in (*batch.pieces, *batch.refusals, *batch.ends)]

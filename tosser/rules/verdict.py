@@ -1,0 +1,211 @@
+"""The verdict on one message: what is to happen to it, and why (DESIGN "Verdict on an echomail message").
+
+The checks run in this order and the first that matches wins: invalid tag, unknown area, not linked, may not write, area
+paused, too old, too new, duplicate, loop, circular. A message without an AREA line is netmail. A message that is refused
+but readable goes to the bad area of its network; a duplicate goes nowhere.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from tosser.address import Address
+from tosser.codec.ftsdate import parse_date
+from tosser.codec.kludge import find_value
+from tosser.codec.seenby import circular, parse_nodes
+from tosser.reason import Reason
+from tosser.rules.netmail import netmail_addresses
+from tosser.rules.network import StoreKind
+
+if TYPE_CHECKING:
+    from collections.abc import Container
+
+    from tosser.codec.message import MessageText
+    from tosser.codec.packet import PackedMessage, PacketHeader
+    from tosser.rules.network import Area, Network, Rulebook
+    from tosser.rules.policy import PacketVerdict
+
+LONGEST_TAG = 79
+_TAG = re.compile(rf"[!-`{{-~]{{1,{LONGEST_TAG}}}", re.ASCII)
+_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - the author's clock has no zone
+NETMAIL_TAG = "NETMAIL"
+"""Some packers give netmail an AREA line with this tag; it is netmail all the same."""
+
+
+def area_tag(text: MessageText) -> str | None:
+    """Give the tag in upper case, or ``None`` for netmail."""
+    if text.area is None:
+        return None
+    tag = text.area.upper()
+    return None if tag == NETMAIL_TAG else tag
+
+
+class TargetKind(StrEnum):
+    """What kind of base a message is stored in."""
+
+    AREA = "area"
+    BAD = "bad"
+    NETMAIL = "netmail"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A message base that takes messages.
+
+    Attributes:
+        kind: an area, a network's bad area, or the netmail base.
+        network: name of the network; empty for netmail, whose base all networks share.
+        tag: of the area; empty for netmail.
+        store: what kind of base it is.
+        path: base path without suffix.
+    """
+
+    kind: TargetKind
+    network: str
+    tag: str
+    store: StoreKind
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What happens to a message.
+
+    Attributes:
+        reason: why; ACCEPTED, NETMAIL and IN_TRANSIT are good news.
+        target: the base that stores it; ``None`` when it is dropped (a duplicate).
+        recipients: the links it is sent on to.
+    """
+
+    reason: Reason
+    target: Target | None
+    recipients: tuple[Address, ...] = ()
+
+
+class Judge:
+    """Judges the messages of one packet in turn.
+
+    Args:
+        header: of the packet.
+        packet: the verdict on the packet, which must not be refused.
+        rules: the sysop's world.
+        now: Unix seconds, UTC.
+        known: dupe keys seen before; the caller adds the key of each message that is accepted.
+    """
+
+    def __init__(
+        self, header: PacketHeader, packet: PacketVerdict, rules: Rulebook, now: float, known: Container[bytes]
+    ) -> None:
+        if packet.network is None:
+            msg = "a packet that is not for us has no messages to judge"
+            raise ValueError(msg)
+        self._header = header
+        self._packet = packet
+        self._rules = rules
+        self._network: Network = packet.network
+        self._now = now
+        self._known = known
+        self._verdicts: dict[tuple[Reason, str], Verdict] = {}
+
+    def judge(self, message: PackedMessage, text: MessageText, key: bytes | None) -> Verdict:
+        """Decide on one message, given its dupe key (`None` for netmail)."""
+        tag = area_tag(text)
+        if tag is None:
+            return self._judge_netmail(message, text)
+        if not _TAG.fullmatch(tag):
+            return self._bad(Reason.INVALID_TAG)
+        area = self._rules.area_of(self._network.name, tag)
+        if area is None:
+            return self._bad(Reason.UNKNOWN_AREA)
+        reason = self._check_rights(area) or self._check_date(area, message)
+        if reason is not None:
+            return self._bad(reason)
+        if key in self._known:
+            return self._verdict(Reason.DUPLICATE, tag, None)
+        reason = self._check_path(area, text)
+        if reason is not None:
+            return self._bad(reason)
+        return self._verdict(Reason.ACCEPTED, tag, area_target(area))
+
+    def _check_rights(self, area: Area) -> Reason | None:
+        if not self._packet.local:
+            link = self._packet.link
+            rights = area.links.get(link.address) if link else None
+            if rights is None:
+                return Reason.NOT_LINKED
+            if not rights.write:
+                return Reason.MAY_NOT_WRITE
+        return Reason.AREA_PAUSED if area.paused else None
+
+    def _check_date(self, area: Area, message: PackedMessage) -> Reason | None:
+        """Judge the age by the author's clock read as UTC; a zone's error of some hours is no matter over days."""
+        written = parse_date(message.date).value
+        if written is None:
+            return None
+        age = self._now - (written - _EPOCH).total_seconds()
+        if area.max_age is not None and age > area.max_age:
+            return Reason.TOO_OLD
+        if area.max_future is not None and -age > area.max_future:
+            return Reason.TOO_NEW
+        return None
+
+    def _check_path(self, area: Area, text: MessageText) -> Reason | None:
+        """Look for ourselves, and for anyone twice, in PATH; rescanned mail has passed here before by intent.
+
+        PATH is 2D, so it says something about us only where the packet's zone is that of our AKA. A point's PATH begins
+        with its boss, so a single entry of ours from a point of ours is no loop.
+        """
+        if not text.path or find_value(text.kludges, b"RESCANNED") is not None:
+            return None
+        nodes, round_trip = _read_path(text.path)
+        sender = self._packet.sender
+        if sender.zone == area.aka.zone and not area.aka.point:
+            own = {(aka.net, aka.node) for aka in self._network.addresses if aka.zone == area.aka.zone and not aka.point}
+            boss_only = sender.point and nodes == ((sender.net, sender.node),)
+            if not boss_only and not own.isdisjoint(nodes):
+                return Reason.LOOP
+        return Reason.CIRCULAR if round_trip else None
+
+    def _judge_netmail(self, message: PackedMessage, text: MessageText) -> Verdict:
+        _, dest = netmail_addresses(self._header, message, text, self._rules)
+        ours = self._rules.own_aka(dest) is not None
+        netmail = self._rules.netmail
+        target = Target(TargetKind.NETMAIL, "", "", netmail.store, netmail.path)
+        return self._verdict(Reason.NETMAIL if ours else Reason.IN_TRANSIT, "", target)
+
+    def _bad(self, reason: Reason) -> Verdict:
+        return self._verdict(reason, "", bad_target(self._network))
+
+    def _verdict(self, reason: Reason, tag: str, target: Target | None) -> Verdict:
+        """One value for all messages with the same verdict: the journal keeps each once."""
+        verdict = self._verdicts.get((reason, tag))
+        if verdict is None:
+            verdict = self._verdicts[reason, tag] = Verdict(reason, target)
+        return verdict
+
+
+@lru_cache(maxsize=4096)
+def _read_path(path: tuple[bytes, ...]) -> tuple[tuple[tuple[int, int], ...], bool]:
+    nodes = parse_nodes(path)
+    return nodes, circular(nodes)
+
+
+@lru_cache(maxsize=8192)
+def _area_target(network: str, tag: str, store: StoreKind, path: str) -> Target:
+    return Target(TargetKind.AREA, network, tag, store, path)
+
+
+def area_target(area: Area) -> Target:
+    """Name the base of an area."""
+    return _area_target(area.network, area.tag, area.store, area.path)
+
+
+def bad_target(network: Network) -> Target:
+    """Name the base that takes a network's rejected mail."""
+    return Target(TargetKind.BAD, network.name, network.bad_area, StoreKind.JAM, network.bad_path)
+

@@ -1,0 +1,51 @@
+"""The dupe history: which messages have been seen, per area, with the time they were first seen."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterable, Mapping
+
+
+def known(connection: sqlite3.Connection, keys: Iterable[bytes]) -> set[bytes]:
+    """Tell which of the keys are remembered."""
+    execute = connection.execute
+    return {key for key in keys if execute("SELECT 1 FROM dupes WHERE key = ?", (key,)).fetchone() is not None}
+
+
+def remember(connection: sqlite3.Connection, keys: Iterable[tuple[str, str, bytes]], seen: float) -> None:
+    """Remember (network, tag, key) as seen; a key that is known keeps its first time."""
+    moment, ids = int(seen), {}
+    rows = []
+    for network, tag, key in keys:
+        area = ids.get((network, tag))
+        if area is None:
+            area = ids[network, tag] = area_id(connection, network, tag)
+        rows.append((key, area, moment))
+    rows.sort()  # neighbouring keys share a page of the table
+    connection.executemany("INSERT OR IGNORE INTO dupes (key, area, seen) VALUES (?, ?, ?)", rows)
+
+
+def area_id(connection: sqlite3.Connection, network: str, tag: str) -> int:
+    """Give the row id of an area, making the row on first use."""
+    connection.execute("INSERT OR IGNORE INTO areas (network, tag) VALUES (?, ?)", (network, tag))
+    (row,) = connection.execute("SELECT id FROM areas WHERE network = ? AND tag = ?", (network, tag)).fetchone()
+    return int(row)
+
+
+def forget(connection: sqlite3.Connection, histories: Mapping[tuple[str, str], int], default: int, now: float) -> int:
+    """Drop the keys older than the history of their area (seconds); returns how many went.
+
+    Args:
+        connection: the database.
+        histories: seconds by (network, tag).
+        default: seconds for areas that are no longer configured.
+        now: Unix seconds.
+    """
+    gone = 0
+    for area, network, tag in connection.execute("SELECT id, network, tag FROM areas").fetchall():
+        limit = int(now) - histories.get((network, tag), default)
+        gone += connection.execute("DELETE FROM dupes WHERE area = ? AND seen < ?", (area, limit)).rowcount
+    return gone

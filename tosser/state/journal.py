@@ -1,0 +1,69 @@
+"""The journal: decisions that are made but not yet carried out.
+
+A decision is durable before the first byte of it is written anywhere else, and is forgotten in the same transaction that
+records its results. What is still here at start-up is carried out again, by the recorded verdicts.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pydantic import TypeAdapter
+
+from tosser.rules.decision import Decision
+from tosser.state import dupes, ledger
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Collection, Mapping
+
+_DECISION = TypeAdapter(Decision)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenBatch:
+    """A decision that is not yet carried out.
+
+    Attributes:
+        id: of the journal entry.
+        decision: what was decided; its dupe keys are remembered already and are not repeated here.
+        positions: for each base, by path, where it stood before.
+        done: the paths of the bases whose messages are all in already.
+    """
+
+    id: int
+    decision: Decision
+    positions: dict[str, dict[str, int]]
+    done: frozenset[str]
+
+
+def commit(connection: sqlite3.Connection, decision: Decision, positions: Mapping[str, Mapping[str, int]]) -> int:
+    """Make a decision durable; returns the id of its journal entry."""
+    dupes.remember(connection, decision.dupe_keys, decision.decided)
+    ledger.enter(connection, decision.files)
+    text = _DECISION.dump_json(decision, exclude={"dupe_keys"}).decode()
+    cursor = connection.execute(
+        "INSERT INTO batches (decision, positions) VALUES (?, ?)", (text, json.dumps(positions, default=dict))
+    )
+    return int(cursor.lastrowid or 0)
+
+
+def park(connection: sqlite3.Connection, batch: int, done: Collection[str]) -> None:
+    """Note which bases of a batch are finished, while others wait for a lock."""
+    connection.execute("UPDATE batches SET done = ? WHERE id = ?", (json.dumps(sorted(done)), batch))
+
+
+def forget(connection: sqlite3.Connection, batch: int) -> None:
+    """Remove the entry of a decision that has been carried out."""
+    connection.execute("DELETE FROM batches WHERE id = ?", (batch,))
+
+
+def open_batches(connection: sqlite3.Connection) -> list[OpenBatch]:
+    """List the decisions still to be carried out, oldest first."""
+    rows = connection.execute("SELECT id, decision, positions, done FROM batches ORDER BY id").fetchall()
+    return [
+        OpenBatch(batch, _DECISION.validate_json(text), json.loads(positions), frozenset(json.loads(done)))
+        for batch, text, positions, done in rows
+    ]

@@ -1,0 +1,111 @@
+"""The inbound ledger: every file that was ever claimed, how often it was tried, and how it ended."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pydantic import TypeAdapter
+
+from tosser.rules.decision import FileOutcome, FileProgress
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from tosser.rules.batch import FileIn
+
+_PROGRESS = TypeAdapter(FileProgress)
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerEntry:
+    """One line of the ledger, for people."""
+
+    claim: str
+    name: str
+    inbound: str
+    cls: str
+    size: int
+    arrived: float
+    attempts: int
+    state: str | None
+    reason: str | None
+    what: str | None
+    offset: int | None
+    sender: str | None
+    digest: str | None
+    packets: int | None
+    counts: dict[str, int]
+    finished: float | None
+
+
+def enter(connection: sqlite3.Connection, files: Iterable[FileIn]) -> None:
+    """Enter files; those already there stay as they are."""
+    connection.executemany(
+        "INSERT OR IGNORE INTO files (claim, name, inbound, class, size, arrived) VALUES (?, ?, ?, ?, ?, ?)",
+        [(file.claim, file.name, file.inbound, file.cls, file.size, file.arrived) for file in files],
+    )
+
+
+def try_again(connection: sqlite3.Connection, file: FileIn) -> int:
+    """Count an attempt at a file that was left without a verdict; returns how many there were with this one."""
+    enter(connection, [file])
+    connection.execute("UPDATE files SET attempts = attempts + 1 WHERE claim = ?", (file.claim,))
+    (attempts,) = connection.execute("SELECT attempts FROM files WHERE claim = ?", (file.claim,)).fetchone()
+    return int(attempts)
+
+
+def advance(connection: sqlite3.Connection, progress: Mapping[str, FileProgress]) -> None:
+    """Note where files that go on in a later batch stand."""
+    connection.executemany(
+        "UPDATE files SET progress = ?, attempts = 0 WHERE claim = ?",
+        [(_PROGRESS.dump_json(item).decode(), claim) for claim, item in progress.items()],
+    )
+
+
+def finish(connection: sqlite3.Connection, outcomes: Iterable[FileOutcome], finished: float) -> None:
+    """Write down how files ended."""
+    connection.executemany(
+        """UPDATE files SET progress = NULL, state = ?, reason = ?, what = ?, "offset" = ?, sender = ?, digest = ?,
+           packets = ?, counts = ?, finished = ? WHERE claim = ?""",
+        [
+            (o.state, o.reason, o.what, o.offset, o.sender, o.digest, o.packets, json.dumps(o.counts), finished, o.claim)
+            for o in outcomes
+        ],
+    )
+
+
+def progress_of(connection: sqlite3.Connection, claims: Sequence[str]) -> dict[str, FileProgress]:
+    """Give the progress of those of the files that earlier batches dealt with in part."""
+    found: dict[str, FileProgress] = {}
+    for claim in claims:
+        row = connection.execute("SELECT progress FROM files WHERE claim = ?", (claim,)).fetchone()
+        if row is not None and row[0] is not None:
+            found[claim] = _PROGRESS.validate_json(row[0])
+    return found
+
+
+def finished_claims(connection: sqlite3.Connection, claims: Sequence[str]) -> set[str]:
+    """Tell which of the files have reached their final state."""
+    return {
+        claim
+        for claim in claims
+        if connection.execute("SELECT 1 FROM files WHERE claim = ? AND state IS NOT NULL", (claim,)).fetchone()
+    }
+
+
+def latest(connection: sqlite3.Connection, limit: int) -> list[LedgerEntry]:
+    """List the files that finished last, newest first."""
+    rows = connection.execute(
+        """SELECT claim, name, inbound, class, size, arrived, attempts, state, reason, what, "offset", sender, digest,
+           packets, counts, finished FROM files WHERE state IS NOT NULL ORDER BY finished DESC, claim DESC LIMIT ?""",
+        (limit,),
+    )
+    return [LedgerEntry(*row[:14], json.loads(row[14] or "{}"), row[15]) for row in rows]
+
+
+def prune(connection: sqlite3.Connection, before: float) -> int:
+    """Drop the lines of files that finished before the moment (Unix seconds); returns how many went."""
+    return connection.execute("DELETE FROM files WHERE finished < ?", (before,)).rowcount

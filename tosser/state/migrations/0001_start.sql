@@ -1,0 +1,79 @@
+-- Areas that ever took or refused a message. The bad area of a network is one of them; netmail is network '' and tag ''.
+CREATE TABLE areas (
+    id INTEGER PRIMARY KEY,
+    network TEXT NOT NULL,
+    tag TEXT NOT NULL,
+    stored INTEGER NOT NULL DEFAULT 0,
+    duplicates INTEGER NOT NULL DEFAULT 0,
+    last_at REAL,
+    last TEXT,                          -- JSON: the last message, for people
+    version INTEGER NOT NULL DEFAULT 0, -- grows with every change
+    published INTEGER NOT NULL DEFAULT 0, -- the version the broker has
+    UNIQUE (network, tag)
+) STRICT;
+
+CREATE TABLE links (
+    address TEXT PRIMARY KEY,
+    network TEXT NOT NULL,
+    packets INTEGER NOT NULL DEFAULT 0,
+    messages INTEGER NOT NULL DEFAULT 0,
+    last_in REAL,
+    last_file TEXT,
+    version INTEGER NOT NULL DEFAULT 0,
+    published INTEGER NOT NULL DEFAULT 0
+) STRICT;
+
+-- Running totals: message.<reason>, file.<state>.
+CREATE TABLE counters (
+    name TEXT PRIMARY KEY,
+    value INTEGER NOT NULL DEFAULT 0
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE dupes (
+    key BLOB PRIMARY KEY,
+    area INTEGER NOT NULL REFERENCES areas (id),
+    seen INTEGER NOT NULL               -- Unix seconds
+) STRICT, WITHOUT ROWID;
+
+-- The inbound ledger: every file that was ever claimed.
+CREATE TABLE files (
+    claim TEXT PRIMARY KEY,
+    name TEXT NOT NULL,
+    inbound TEXT NOT NULL,
+    class TEXT NOT NULL,
+    size INTEGER NOT NULL,
+    arrived REAL NOT NULL,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    progress TEXT,                      -- JSON: where a file larger than a batch stands
+    state TEXT,                         -- NULL until final
+    reason TEXT,
+    what TEXT,
+    "offset" INTEGER,
+    sender TEXT,
+    digest TEXT,
+    packets INTEGER,
+    counts TEXT,                        -- JSON: messages by reason code
+    finished REAL
+) STRICT;
+CREATE INDEX files_open ON files (claim) WHERE state IS NULL;
+CREATE INDEX files_finished ON files (finished);
+
+-- Decisions that are not yet carried out.
+CREATE TABLE batches (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    decision TEXT NOT NULL,             -- JSON
+    positions TEXT NOT NULL,            -- JSON: path -> where each base stood before
+    done TEXT NOT NULL DEFAULT '[]'     -- JSON: paths of the bases that are finished, when others had to wait
+) STRICT;
+
+-- Events not yet acknowledged by the broker.
+CREATE TABLE outbox (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL,
+    topic TEXT NOT NULL,
+    payload BLOB NOT NULL,
+    created REAL NOT NULL,
+    refusals INTEGER NOT NULL DEFAULT 0,
+    code INTEGER                        -- the broker's last reason code for it, when it said no
+) STRICT;
+CREATE INDEX outbox_refused ON outbox (topic) WHERE refusals > 0;

@@ -1,0 +1,88 @@
+"""The outbox: events in the order they happened, each kept until the broker has acknowledged it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Collection, Iterable, Sequence
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEvent:
+    """One event waiting for the broker."""
+
+    seq: int
+    id: str
+    topic: str
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedTopic:
+    """A topic the broker says no to, and how many events wait for it."""
+
+    topic: str
+    code: int
+    events: int
+
+
+def add(connection: sqlite3.Connection, events: Iterable[tuple[str, str, bytes]], created: float) -> None:
+    """Append (id, topic, payload)."""
+    connection.executemany(
+        "INSERT INTO outbox (id, topic, payload, created) VALUES (?, ?, ?, ?)",
+        [(*event, created) for event in events],
+    )
+
+
+def following(
+    connection: sqlite3.Connection, after: int, limit: int, skip_topics: Collection[str] = ()
+) -> list[StoredEvent]:
+    """List the oldest events behind a sequence number, leaving out some topics."""
+    rows = connection.execute(
+        """SELECT seq, id, topic, payload FROM outbox
+           WHERE seq > ? AND topic NOT IN (SELECT value FROM json_each(?)) ORDER BY seq LIMIT ?""",
+        (after, json.dumps(list(skip_topics)), limit),
+    )
+    return [StoredEvent(*row) for row in rows]
+
+
+def delivered(connection: sqlite3.Connection, seqs: Sequence[int]) -> None:
+    """Drop the events the broker has acknowledged."""
+    connection.executemany("DELETE FROM outbox WHERE seq = ?", [(seq,) for seq in seqs])
+
+
+def refused(connection: sqlite3.Connection, seq: int, code: int) -> None:
+    """Note that the broker said no to an event, which stays."""
+    connection.execute("UPDATE outbox SET refusals = refusals + 1, code = ? WHERE seq = ?", (code, seq))
+
+
+def depth(connection: sqlite3.Connection) -> tuple[int, float | None]:
+    """Give how many events wait, and when the oldest of them happened (Unix seconds)."""
+    count, oldest = connection.execute("SELECT count(*), min(created) FROM outbox").fetchone()
+    return int(count), oldest
+
+
+def refused_topics(connection: sqlite3.Connection) -> list[RefusedTopic]:
+    """List the topics the broker said no to, with all that waits for them."""
+    rows = connection.execute(
+        """SELECT topic, max(code), (SELECT count(*) FROM outbox AS o WHERE o.topic = r.topic)
+           FROM outbox AS r WHERE refusals > 0 GROUP BY topic ORDER BY topic"""
+    )
+    return [RefusedTopic(*row) for row in rows]
+
+
+def bound(connection: sqlite3.Connection, max_events: int, before: float) -> int:
+    """Drop events that happened before the moment, and the oldest beyond the number; returns how many went."""
+    gone = connection.execute("DELETE FROM outbox WHERE created < ?", (before,)).rowcount
+    (newest,) = connection.execute("SELECT coalesce(max(seq), 0) FROM outbox").fetchone()
+    (count,) = connection.execute("SELECT count(*) FROM outbox").fetchone()
+    if count > max_events:
+        (limit,) = connection.execute(
+            "SELECT seq FROM outbox WHERE seq <= ? ORDER BY seq DESC LIMIT 1 OFFSET ?", (newest, max_events)
+        ).fetchone()
+        gone += connection.execute("DELETE FROM outbox WHERE seq <= ?", (limit,)).rowcount
+    return gone

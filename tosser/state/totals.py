@@ -1,0 +1,131 @@
+"""Running totals per area, per link and per reason: what ``tosser status`` and the retained topics show."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterable, Mapping, Sequence
+
+
+@dataclass(slots=True)
+class AreaTally:
+    """What one batch adds to one area; ``network`` and ``tag`` are empty for netmail."""
+
+    network: str
+    tag: str
+    stored: int = 0
+    duplicates: int = 0
+    last_at: float | None = None
+    last: dict[str, Any] | None = None
+
+
+@dataclass(slots=True)
+class LinkTally:
+    """What one batch adds to one link."""
+
+    address: str
+    network: str
+    packets: int = 0
+    messages: int = 0
+    last_in: float | None = None
+    last_file: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AreaTotals:
+    """An area's totals; ``version`` grows with every change."""
+
+    network: str
+    tag: str
+    stored: int
+    duplicates: int
+    last_at: float | None
+    last: dict[str, Any] | None
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class LinkTotals:
+    """A link's totals; ``version`` grows with every change."""
+
+    address: str
+    network: str
+    packets: int
+    messages: int
+    last_in: float | None
+    last_file: str | None
+    version: int
+
+
+def add(
+    connection: sqlite3.Connection,
+    areas: Iterable[AreaTally],
+    links: Iterable[LinkTally],
+    counters: Mapping[str, int],
+) -> None:
+    """Add what a batch came to."""
+    connection.executemany(
+        """INSERT INTO areas (network, tag, stored, duplicates, last_at, last, version) VALUES (?, ?, ?, ?, ?, ?, 1)
+           ON CONFLICT (network, tag) DO UPDATE SET stored = stored + excluded.stored,
+           duplicates = duplicates + excluded.duplicates, version = version + 1,
+           last_at = coalesce(excluded.last_at, last_at), last = coalesce(excluded.last, last)""",
+        [
+            (t.network, t.tag, t.stored, t.duplicates, t.last_at, json.dumps(t.last) if t.last is not None else None)
+            for t in areas
+        ],
+    )
+    connection.executemany(
+        """INSERT INTO links (address, network, packets, messages, last_in, last_file, version)
+           VALUES (?, ?, ?, ?, ?, ?, 1)
+           ON CONFLICT (address) DO UPDATE SET packets = packets + excluded.packets,
+           messages = messages + excluded.messages, version = version + 1,
+           last_in = coalesce(excluded.last_in, last_in), last_file = coalesce(excluded.last_file, last_file)""",
+        [(t.address, t.network, t.packets, t.messages, t.last_in, t.last_file) for t in links],
+    )
+    connection.executemany(
+        "INSERT INTO counters (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = value + excluded.value",
+        list(counters.items()),
+    )
+
+
+def areas(connection: sqlite3.Connection, *, unpublished: bool = False) -> list[AreaTotals]:
+    """List the areas that ever had mail, or only those whose last change the broker does not have."""
+    where = "WHERE version > published" if unpublished else "WHERE version > 0"
+    rows = connection.execute(
+        f"SELECT network, tag, stored, duplicates, last_at, last, version FROM areas {where} ORDER BY network, tag"  # noqa: S608 - fixed text
+    )
+    return [AreaTotals(*row[:5], json.loads(row[5]) if row[5] else None, row[6]) for row in rows]
+
+
+def links(connection: sqlite3.Connection, *, unpublished: bool = False) -> list[LinkTotals]:
+    """List the links that ever sent mail, or only those whose last change the broker does not have."""
+    where = "WHERE version > published" if unpublished else "WHERE version > 0"
+    rows = connection.execute(
+        f"SELECT address, network, packets, messages, last_in, last_file, version FROM links {where} ORDER BY address"  # noqa: S608 - fixed text
+    )
+    return [LinkTotals(*row) for row in rows]
+
+
+def counters(connection: sqlite3.Connection) -> dict[str, int]:
+    """Give all counters by name."""
+    return dict(connection.execute("SELECT name, value FROM counters ORDER BY name").fetchall())
+
+
+def published(
+    connection: sqlite3.Connection, areas: Sequence[tuple[str, str, int]], links: Sequence[tuple[str, int]]
+) -> None:
+    """Note which version the broker has of areas (network, tag, version) and links (address, version)."""
+    connection.executemany(
+        "UPDATE areas SET published = max(published, ?3) WHERE network = ?1 AND tag = ?2", areas
+    )
+    connection.executemany("UPDATE links SET published = max(published, ?2) WHERE address = ?1", links)
+
+
+def all_unpublished(connection: sqlite3.Connection) -> None:
+    """Forget what the broker has: a new connection may be to a broker that kept nothing."""
+    connection.execute("UPDATE areas SET published = 0")
+    connection.execute("UPDATE links SET published = 0")
