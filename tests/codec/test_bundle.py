@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tosser.codec.bundle import HEAD_SIZE, ArchiveType, identify, ignored_name, is_bundle_name, is_packet_name
+from tosser.codec.bundle import (
+    HEAD_SIZE,
+    ArchiveType,
+    identify,
+    ignored_name,
+    is_bundle_name,
+    is_packet_name,
+    is_unsafe_member,
+)
 
 
 @pytest.mark.parametrize("name", ["00000001.pkt", "0000ABCD.PKT", "a.Pkt", "odd\nname.pkt", "\udcff.pkt", "1.2.pkt"])
@@ -66,6 +74,34 @@ def test_ignored_names(name: str) -> None:
 def test_not_ignored_names(name: str) -> None:
     """Received files are."""
     assert not ignored_name(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../a.pkt",
+        "..",
+        "a/../b",
+        "a/..",
+        "a\\..\\b",
+        "..\\a.pkt",
+        "/a.pkt",
+        "\\a.pkt",
+        "\\\\host\\a",
+        "C:a.pkt",
+        "a\x00.pkt",
+        "x\n/..",
+    ],
+)
+def test_unsafe_members(name: str) -> None:
+    """Names that lead elsewhere are told in the spelling of either world."""
+    assert is_unsafe_member(name)
+
+
+@pytest.mark.parametrize("name", ["a.pkt", "d/a.pkt", "..a", "a..", "a..b/c", "...", "./a", "1:2.pkt", "", "a\n"])
+def test_safe_members(name: str) -> None:
+    """Dots and colons elsewhere mean nothing."""
+    assert not is_unsafe_member(name)
 
 
 def _packet_from(node: int, destination: int = 100) -> bytes:

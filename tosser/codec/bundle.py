@@ -17,6 +17,7 @@ _BUNDLE_NAME = re.compile(
     r"(?:[0-9a-z]{8}|\d+\.\d+\.\d+\.\d+)\.(?:su|mo|tu|we|th|fr|sa)[0-9a-z]", re.ASCII | re.IGNORECASE
 )
 _IGNORED_NAME = re.compile(r"\..*|.*\.(?:hr|dt|tmp|\$\$\$|bad|bsy|csy|part)", re.ASCII | re.IGNORECASE | re.DOTALL)
+_UNSAFE_MEMBER = re.compile(r"[/\\].*|[A-Za-z]:.*|(?:.*[/\\])?\.\.(?:[/\\].*)?|.*\x00.*", re.DOTALL)
 
 
 class ArchiveType(StrEnum):
@@ -58,7 +59,7 @@ _SIGNATURES: tuple[tuple[ArchiveType, int, tuple[bytes, ...]], ...] = (
     (ArchiveType.CAB, 0, (b"MSCF",)),
     (ArchiveType.ARJ, 0, (b"\x60\xea",)),
     (ArchiveType.LZH, 2, (*(b"-lh%c-" % method for method in range(256)), b"-lz")),
-    # Node numbers of a packet header hardly ever spell one of the above. What follows is weaker than a packet's own mark:
+    # Node numbers of a packet header hardly ever spell one of the above. Those below are weaker than a packet's mark:
     # ARC's two bytes are nodes 282, 538 and so on, and the text of a message may stand where a tar has its mark.
     (ArchiveType.PACKET, 18, (b"\x02\x00",)),
     (ArchiveType.TAR, 257, (b"ustar",)),
@@ -81,6 +82,14 @@ def is_bundle_name(name: str) -> bool:
 def ignored_name(name: str) -> bool:
     """Tell whether a name is one that mailers and tossers use for what is not, or not yet, a received file."""
     return _IGNORED_NAME.fullmatch(name) is not None
+
+
+def is_unsafe_member(name: str) -> bool:
+    """Tell whether the name of an archive's member points out of the archive: absolute, a drive, ``..``, or with a NUL.
+
+    Both slashes separate, as both do somewhere. No name is used as a path here, yet whoever writes such a one means harm.
+    """
+    return _UNSAFE_MEMBER.fullmatch(name) is not None
 
 
 def identify(head: bytes) -> ArchiveType | None:
