@@ -14,6 +14,7 @@
     │   └── StoreLocked    another program holds its lock
     ├── StateError         our own database cannot be used
     │   └── StateLocked    another tosser holds the state directory
+    ├── BrokerError        there is no working connection to the broker
     └── PublishRefused     the broker answered "no" to one publish
 
 Errors are for people: each prints as one sentence that says where and why.
@@ -136,6 +137,22 @@ class StateError(TosserError):
 
 class StateLocked(StateError):  # noqa: N818 - as StoreLocked
     """Another tosser works on the same state directory."""
+
+
+class BrokerError(TosserError):
+    """There is no working connection to the broker, or no longer.
+
+    Attributes:
+        what: what went wrong, as a sentence without full stop.
+        advice: what the sysop can do about it; empty where waiting is all.
+        code: the broker's reason code (MQTT 5, 2.4), or ``None`` where it gave none.
+    """
+
+    def __init__(self, what: str, advice: str = "", code: int | None = None) -> None:
+        self.what = what
+        self.advice = advice
+        self.code = code
+        super().__init__(f"{what} ({advice})" if advice else what)
 
 
 class PublishRefused(TosserError):  # noqa: N818 - the broker's answer, not our mistake
