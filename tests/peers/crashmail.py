@@ -158,7 +158,7 @@ def crashwrite(
     dest: str = US,
     password: str = "",
 ) -> list[Path]:
-    """Let crashmail's own writer make one packet a text (ASCII), each with one message, and move them into a directory.
+    """Let crashmail's own writer make one packet a text (ASCII), one message each, and move them into a directory.
 
     It takes packet names and MSGIDs from the clock and from the names already there, so call it once for all texts:
     two calls within a second may give the same MSGID twice.
