@@ -32,7 +32,7 @@ class PieceDecision:
         member: index of the packet in it.
         first: index of the first message within the packet.
         verdicts: for each message an index into `Decision.verdicts`.
-        sender: the sending system.
+        sender: the sending system, without domain.
         link: whether the sender is a link of ours.
         network: name of the network of the AKA it is addressed to.
     """
@@ -200,7 +200,12 @@ class _Deciding:
     """One run of `decide`."""
 
     def __init__(
-        self, prepared: PreparedBatch, rules: Rulebook, known: set[bytes], progress: Mapping[str, FileProgress], now: float
+        self,
+        prepared: PreparedBatch,
+        rules: Rulebook,
+        known: set[bytes],
+        progress: Mapping[str, FileProgress],
+        now: float,
     ) -> None:
         self._prepared = prepared
         self._batch = batch = prepared.batch
@@ -218,9 +223,7 @@ class _Deciding:
         for end in self._batch.ends:
             self._decision.outcomes.append(self._outcome(end))
         ended = {end.file.claim for end in self._batch.ends}
-        self._decision.progress = {
-            claim: progress for claim, progress in self._progress.items() if claim not in ended
-        }
+        self._decision.progress = {claim: progress for claim, progress in self._progress.items() if claim not in ended}
         return self._decision
 
     def _of(self, claim: str) -> FileProgress:
@@ -243,7 +246,7 @@ class _Deciding:
 
     def _decide_piece(self, piece: Piece, packet: PacketVerdict, keys: list[bytes | None]) -> None:
         progress = self._of(piece.file.claim)
-        progress.sender = progress.sender or str(packet.sender)
+        progress.sender = progress.sender or str(packet.sender.without_domain)
         progress.member, progress.next = piece.member, piece.first + len(piece.messages)
         if packet.reason is not None:
             self._refuse_packet(piece, packet)
@@ -262,7 +265,13 @@ class _Deciding:
         network = packet.network.name if packet.network else ""
         self._decision.pieces.append(
             PieceDecision(
-                piece.file.claim, piece.member, piece.first, indexes, str(packet.sender), packet.link is not None, network
+                piece.file.claim,
+                piece.member,
+                piece.first,
+                indexes,
+                str(packet.sender.without_domain),
+                packet.link is not None,
+                network,
             )
         )
 
@@ -278,7 +287,7 @@ class _Deciding:
             self._set_aside(
                 SetAside(
                     piece.file.claim, _member(piece), piece.member_name, packet.state,
-                    packet.reason, packet.what, None, str(packet.sender),
+                    packet.reason, packet.what, None, str(packet.sender.without_domain),
                 )
             )  # fmt: skip
 
@@ -288,7 +297,7 @@ class _Deciding:
         self._set_aside(
             SetAside(
                 piece.file.claim, _member(piece), piece.member_name, FileState.QUARANTINED,
-                Reason.TRAILING_JUNK, what, offset, str(packet.sender), tossed=True,
+                Reason.TRAILING_JUNK, what, offset, str(packet.sender.without_domain), tossed=True,
             )
         )  # fmt: skip
 

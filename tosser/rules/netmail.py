@@ -48,4 +48,3 @@ def _with_point(address: Address, value: bytes | None) -> Address:
     except KludgeError:
         return address
     return Address(address.zone, address.net, address.node, point)
-

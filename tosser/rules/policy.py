@@ -59,7 +59,7 @@ def judge_packet(header: PacketHeader, cls: InboundClass, summary: PacketSummary
     local = cls is InboundClass.LOCAL
     reason, what = None, ""
     if aka is None:
-        reason, what = Reason.NOT_FOR_US, f"addressed to {dest}, which is none of our addresses"
+        reason, what = Reason.NOT_FOR_US, f"addressed to {dest.without_domain}, which is none of our addresses"
     elif not local:
         reason, what = _check_sender(header, cls, summary, sender, link)
     return PacketVerdict(reason, what, link.address if link else sender, aka, network, link, local)
@@ -70,15 +70,18 @@ def _check_sender(
 ) -> tuple[Reason | None, str]:
     if link is None:
         if summary.echomail:
-            return Reason.UNKNOWN_SENDER, f"echomail from {sender}, which is not among the links"
+            return Reason.UNKNOWN_SENDER, f"echomail from {sender.without_domain}, which is not among the links"
         return None, ""
     if link.packet_password:
         if not header.password:
-            return Reason.MISSING_PASSWORD, f"no packet password from {link.address}, which has one"
+            return Reason.MISSING_PASSWORD, f"no packet password from {link.address.without_domain}, which has one"
         if not _same_password(header.password, link.packet_password):
             return Reason.WRONG_PASSWORD, f"wrong packet password from {link.address}"
     elif cls is InboundClass.INSECURE and summary.echomail:
-        return Reason.INSECURE, f"echomail from {link.address} in an insecure inbound, and the link has no packet password"
+        return (
+            Reason.INSECURE,
+            f"echomail from {link.address.without_domain} in an insecure inbound, and the link has no packet password",
+        )
     return None, ""
 
 
@@ -122,4 +125,3 @@ def _own_zone(dest: Address, sender: Address, rules: Rulebook) -> int:
     if numbered:
         return numbered[0].zone
     return sender.zone or akas[0].zone
-

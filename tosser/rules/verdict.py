@@ -165,7 +165,9 @@ class Judge:
         nodes, round_trip = _read_path(text.path)
         sender = self._packet.sender
         if sender.zone == area.aka.zone and not area.aka.point:
-            own = {(aka.net, aka.node) for aka in self._network.addresses if aka.zone == area.aka.zone and not aka.point}
+            own = {
+                (aka.net, aka.node) for aka in self._network.addresses if aka.zone == area.aka.zone and not aka.point
+            }
             boss_only = sender.point and nodes == ((sender.net, sender.node),)
             if not boss_only and not own.isdisjoint(nodes):
                 return Reason.LOOP
@@ -208,4 +210,3 @@ def area_target(area: Area) -> Target:
 def bad_target(network: Network) -> Target:
     """Name the base that takes a network's rejected mail."""
     return Target(TargetKind.BAD, network.name, network.bad_area, StoreKind.JAM, network.bad_path)
-

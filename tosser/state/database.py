@@ -52,7 +52,9 @@ class Database:
         """Run the function in a transaction on the database thread."""
         return self._thread.submit(self._transact, function, *args, **kwargs)
 
-    def call(self, function: Callable[Concatenate[sqlite3.Connection, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+    def call(
+        self, function: Callable[Concatenate[sqlite3.Connection, P], T], /, *args: P.args, **kwargs: P.kwargs
+    ) -> T:
         """Run the function in a transaction and wait for what it returns.
 
         Raises:
@@ -101,9 +103,13 @@ def _migrate(connection: sqlite3.Connection, path: Path, *, read_only: bool) -> 
     newest = int(steps[-1][:4])
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if version > newest:
-        raise StateError(f"{path}: written by a newer tosser (schema {version}, this one knows {newest}); upgrade tosser")
+        raise StateError(
+            f"{path}: written by a newer tosser (schema {version}, this one knows {newest}); upgrade tosser"
+        )
     if read_only and version < newest:
-        raise StateError(f"{path}: written by an older tosser (schema {version}); start the daemon or toss once to update it")
+        raise StateError(
+            f"{path}: written by an older tosser (schema {version}); start the daemon or toss once to update it"
+        )
     for step in steps:
         number = int(step[:4])
         if number > version:

@@ -17,7 +17,7 @@ from tosser.state import dupes, ledger
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Collection, Mapping
+    from collections.abc import Mapping
 
 _DECISION = TypeAdapter(Decision)
 
@@ -30,29 +30,23 @@ class OpenBatch:
         id: of the journal entry.
         decision: what was decided; its dupe keys are remembered already and are not repeated here.
         positions: for each base, by path, where it stood before.
-        done: the paths of the bases whose messages are all in already.
     """
 
     id: int
     decision: Decision
     positions: dict[str, dict[str, int]]
-    done: frozenset[str]
 
 
 def commit(connection: sqlite3.Connection, decision: Decision, positions: Mapping[str, Mapping[str, int]]) -> int:
     """Make a decision durable; returns the id of its journal entry."""
     dupes.remember(connection, decision.dupe_keys, decision.decided)
     ledger.enter(connection, decision.files)
+    ledger.advance(connection, decision.progress)
     text = _DECISION.dump_json(decision, exclude={"dupe_keys"}).decode()
     cursor = connection.execute(
-        "INSERT INTO batches (decision, positions) VALUES (?, ?)", (text, json.dumps(positions, default=dict))
+        "INSERT INTO batches (decision, positions) VALUES (?, ?)", (text, json.dumps(dict(positions)))
     )
     return int(cursor.lastrowid or 0)
-
-
-def park(connection: sqlite3.Connection, batch: int, done: Collection[str]) -> None:
-    """Note which bases of a batch are finished, while others wait for a lock."""
-    connection.execute("UPDATE batches SET done = ? WHERE id = ?", (json.dumps(sorted(done)), batch))
 
 
 def forget(connection: sqlite3.Connection, batch: int) -> None:
@@ -62,8 +56,5 @@ def forget(connection: sqlite3.Connection, batch: int) -> None:
 
 def open_batches(connection: sqlite3.Connection) -> list[OpenBatch]:
     """List the decisions still to be carried out, oldest first."""
-    rows = connection.execute("SELECT id, decision, positions, done FROM batches ORDER BY id").fetchall()
-    return [
-        OpenBatch(batch, _DECISION.validate_json(text), json.loads(positions), frozenset(json.loads(done)))
-        for batch, text, positions, done in rows
-    ]
+    rows = connection.execute("SELECT id, decision, positions FROM batches ORDER BY id").fetchall()
+    return [OpenBatch(batch, _DECISION.validate_json(text), json.loads(positions)) for batch, text, positions in rows]

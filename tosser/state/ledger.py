@@ -71,7 +71,18 @@ def finish(connection: sqlite3.Connection, outcomes: Iterable[FileOutcome], fini
         """UPDATE files SET progress = NULL, state = ?, reason = ?, what = ?, "offset" = ?, sender = ?, digest = ?,
            packets = ?, counts = ?, finished = ? WHERE claim = ?""",
         [
-            (o.state, o.reason, o.what, o.offset, o.sender, o.digest, o.packets, json.dumps(o.counts), finished, o.claim)
+            (
+                o.state,
+                o.reason,
+                o.what,
+                o.offset,
+                o.sender,
+                o.digest,
+                o.packets,
+                json.dumps(o.counts),
+                finished,
+                o.claim,
+            )
             for o in outcomes
         ],
     )

@@ -39,7 +39,9 @@ class StateLock:
         except OSError as error:
             holder = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip()
             os.close(descriptor)
-            raise StateLocked(f"{self._path}: another tosser (process {holder or 'unknown'}) is at work here") from error
+            raise StateLocked(
+                f"{self._path}: another tosser (process {holder or 'unknown'}) is at work here"
+            ) from error
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
         self._descriptor = descriptor

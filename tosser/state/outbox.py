@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
 
+MANY_BYTES = 8 * 1024 * 1024
+"""Payload taken into memory at once, give or take one event."""
+
+
 @dataclass(frozen=True, slots=True)
 class StoredEvent:
     """One event waiting for the broker."""
@@ -41,13 +45,20 @@ def add(connection: sqlite3.Connection, events: Iterable[tuple[str, str, bytes]]
 def following(
     connection: sqlite3.Connection, after: int, limit: int, skip_topics: Collection[str] = ()
 ) -> list[StoredEvent]:
-    """List the oldest events behind a sequence number, leaving out some topics."""
+    """List the oldest events behind a sequence number, leaving out some topics; fewer when they are large."""
     rows = connection.execute(
         """SELECT seq, id, topic, payload FROM outbox
            WHERE seq > ? AND topic NOT IN (SELECT value FROM json_each(?)) ORDER BY seq LIMIT ?""",
         (after, json.dumps(list(skip_topics)), limit),
     )
-    return [StoredEvent(*row) for row in rows]
+    found: list[StoredEvent] = []
+    size = 0
+    for row in rows:
+        found.append(StoredEvent(*row))
+        size += len(found[-1].payload)
+        if size > MANY_BYTES:
+            break
+    return found
 
 
 def delivered(connection: sqlite3.Connection, seqs: Sequence[int]) -> None:

@@ -33,7 +33,6 @@ class Results:
 
     Attributes:
         outcomes: the files that ended.
-        progress: where the files that go on stand.
         events: (id, topic, payload), in order.
         areas: totals to add per area.
         links: totals to add per link.
@@ -42,12 +41,20 @@ class Results:
     """
 
     outcomes: Sequence[FileOutcome] = ()
-    progress: Mapping[str, FileProgress] = field(default_factory=dict)
     events: Sequence[tuple[str, str, bytes]] = ()
     areas: Sequence[AreaTally] = ()
     links: Sequence[LinkTally] = ()
     counters: Mapping[str, int] = field(default_factory=dict)
     finished: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """Something that is wrong at this moment: with what, in a sentence, since when (Unix seconds)."""
+
+    subject: str
+    text: str
+    since: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +69,7 @@ class Overview:
     refused_topics: list[RefusedTopic]
     open_batches: int
     open_files: int
+    conditions: list[Condition]
 
 
 class State:
@@ -92,10 +100,6 @@ class State:
     def commit(self, decision: Decision, positions: Mapping[str, Mapping[str, int]]) -> int:
         """Make a decision durable before it is carried out; returns the id of its journal entry."""
         return self._database.call(journal.commit, decision, positions)
-
-    def park(self, batch: int, done: Collection[str]) -> None:
-        """Note which bases of a batch are finished, while others wait for a lock."""
-        self._database.call(journal.park, batch, done)
 
     def applied(self, batch: int, results: Results) -> None:
         """Record that a batch has been carried out, with its events and totals; forgets its journal entry."""
@@ -131,12 +135,16 @@ class State:
         """Drop events older than a moment or beyond a number; returns how many went."""
         return self._database.call(outbox.bound, max_events, before)
 
-    def unpublished_totals(self) -> tuple[list[AreaTotals], list[LinkTotals]]:
-        """List the totals whose last change the broker does not have."""
-        return self._database.call(_unpublished)
+    def unpublished_totals(self, limit: int) -> tuple[list[AreaTotals], list[LinkTotals]]:
+        """List the totals whose last change the broker does not have, at most ``limit`` areas and as many links."""
+        return self._database.call(_unpublished, limit)
 
-    def totals_published(self, areas: Sequence[tuple[str, str, int]], links: Sequence[tuple[str, int]]) -> None:
-        """Note which version the broker has of areas (network, tag, version) and links (address, version)."""
+    def add_events(self, events: Iterable[tuple[str, str, bytes]], created: float) -> None:
+        """Append events (id, topic, payload) that belong to no batch."""
+        self._database.call(outbox.add, events, created)
+
+    def totals_published(self, areas: Sequence[tuple[str, str, int]], links: Sequence[tuple[str, str, int]]) -> None:
+        """Note which version the broker has of areas (network, tag, version) and links (network, address, version)."""
         self._database.call(totals.published, areas, links)
 
     def forget_published(self) -> None:
@@ -149,6 +157,10 @@ class State:
         """Give everything that is counted."""
         return self._database.call(_overview)
 
+    def set_condition(self, subject: str, text: str, now: float) -> None:
+        """Note what is wrong with a subject (``toss``, ``broker``), or with an empty text that nothing is any more."""
+        self._database.call(_set_condition, subject, text, now)
+
     def latest_files(self, limit: int) -> list[LedgerEntry]:
         """List the files that finished last, newest first."""
         return self._database.call(ledger.latest, limit)
@@ -159,24 +171,25 @@ class State:
 
 
 def _applied(connection: sqlite3.Connection, batch: int, results: Results) -> None:
-    ledger.advance(connection, results.progress)
     ledger.finish(connection, results.outcomes, results.finished)
     outbox.add(connection, results.events, results.finished)
     totals.add(connection, results.areas, results.links, results.counters)
     journal.forget(connection, batch)
 
 
-def _unpublished(connection: sqlite3.Connection) -> tuple[list[AreaTotals], list[LinkTotals]]:
-    return totals.areas(connection, unpublished=True), totals.links(connection, unpublished=True)
+def _unpublished(connection: sqlite3.Connection, limit: int) -> tuple[list[AreaTotals], list[LinkTotals]]:
+    return totals.areas(connection, unpublished=limit), totals.links(connection, unpublished=limit)
 
 
 def _overview(connection: sqlite3.Connection) -> Overview:
     depth, oldest = outbox.depth(connection)
     (batches,) = connection.execute("SELECT count(*) FROM batches").fetchone()
     (files,) = connection.execute("SELECT count(*) FROM files WHERE state IS NULL").fetchone()
+    conditions = connection.execute("SELECT subject, text, since FROM conditions ORDER BY since").fetchall()
     return Overview(
         totals.areas(connection), totals.links(connection), totals.counters(connection),
         depth, oldest, outbox.refused_topics(connection), batches, files,
+        [Condition(*row) for row in conditions],
     )  # fmt: skip
 
 
@@ -185,3 +198,14 @@ def _keep_house(
 ) -> int:
     ledger.prune(connection, before)
     return dupes.forget(connection, histories, default, now)
+
+
+def _set_condition(connection: sqlite3.Connection, subject: str, text: str, now: float) -> None:
+    if not text:
+        connection.execute("DELETE FROM conditions WHERE subject = ?", (subject,))
+        return
+    connection.execute(
+        """INSERT INTO conditions (subject, text, since) VALUES (?, ?, ?)
+           ON CONFLICT (subject) DO UPDATE SET text = excluded.text""",
+        (subject, text, now),
+    )

@@ -81,7 +81,7 @@ def add(
     connection.executemany(
         """INSERT INTO links (address, network, packets, messages, last_in, last_file, version)
            VALUES (?, ?, ?, ?, ?, ?, 1)
-           ON CONFLICT (address) DO UPDATE SET packets = packets + excluded.packets,
+           ON CONFLICT (network, address) DO UPDATE SET packets = packets + excluded.packets,
            messages = messages + excluded.messages, version = version + 1,
            last_in = coalesce(excluded.last_in, last_in), last_file = coalesce(excluded.last_file, last_file)""",
         [(t.address, t.network, t.packets, t.messages, t.last_in, t.last_file) for t in links],
@@ -92,22 +92,28 @@ def add(
     )
 
 
-def areas(connection: sqlite3.Connection, *, unpublished: bool = False) -> list[AreaTotals]:
-    """List the areas that ever had mail, or only those whose last change the broker does not have."""
-    where = "WHERE version > published" if unpublished else "WHERE version > 0"
+def areas(connection: sqlite3.Connection, *, unpublished: int | None = None) -> list[AreaTotals]:
+    """List the areas that ever had mail; or at most ``unpublished`` of those whose last change the broker does not have."""
+    where, limit = _choice(unpublished)
     rows = connection.execute(
-        f"SELECT network, tag, stored, duplicates, last_at, last, version FROM areas {where} ORDER BY network, tag"  # noqa: S608 - fixed text
+        f"SELECT network, tag, stored, duplicates, last_at, last, version FROM areas WHERE {where} ORDER BY network, tag LIMIT ?",  # noqa: S608 - fixed text
+        (limit,),
     )
     return [AreaTotals(*row[:5], json.loads(row[5]) if row[5] else None, row[6]) for row in rows]
 
 
-def links(connection: sqlite3.Connection, *, unpublished: bool = False) -> list[LinkTotals]:
-    """List the links that ever sent mail, or only those whose last change the broker does not have."""
-    where = "WHERE version > published" if unpublished else "WHERE version > 0"
+def links(connection: sqlite3.Connection, *, unpublished: int | None = None) -> list[LinkTotals]:
+    """List the links that ever sent mail; or at most ``unpublished`` of those whose last change the broker does not have."""
+    where, limit = _choice(unpublished)
     rows = connection.execute(
-        f"SELECT address, network, packets, messages, last_in, last_file, version FROM links {where} ORDER BY address"  # noqa: S608 - fixed text
+        f"SELECT address, network, packets, messages, last_in, last_file, version FROM links WHERE {where} ORDER BY network, address LIMIT ?",  # noqa: S608 - fixed text
+        (limit,),
     )
     return [LinkTotals(*row) for row in rows]
+
+
+def _choice(unpublished: int | None) -> tuple[str, int]:
+    return ("version > 0", -1) if unpublished is None else ("version > published", unpublished)
 
 
 def counters(connection: sqlite3.Connection) -> dict[str, int]:
@@ -116,13 +122,11 @@ def counters(connection: sqlite3.Connection) -> dict[str, int]:
 
 
 def published(
-    connection: sqlite3.Connection, areas: Sequence[tuple[str, str, int]], links: Sequence[tuple[str, int]]
+    connection: sqlite3.Connection, areas: Sequence[tuple[str, str, int]], links: Sequence[tuple[str, str, int]]
 ) -> None:
-    """Note which version the broker has of areas (network, tag, version) and links (address, version)."""
-    connection.executemany(
-        "UPDATE areas SET published = max(published, ?3) WHERE network = ?1 AND tag = ?2", areas
-    )
-    connection.executemany("UPDATE links SET published = max(published, ?2) WHERE address = ?1", links)
+    """Note which version the broker has of areas (network, tag, version) and links (network, address, version)."""
+    connection.executemany("UPDATE areas SET published = max(published, ?3) WHERE network = ?1 AND tag = ?2", areas)
+    connection.executemany("UPDATE links SET published = max(published, ?3) WHERE network = ?1 AND address = ?2", links)
 
 
 def all_unpublished(connection: sqlite3.Connection) -> None:

@@ -13,14 +13,15 @@ CREATE TABLE areas (
 ) STRICT;
 
 CREATE TABLE links (
-    address TEXT PRIMARY KEY,
     network TEXT NOT NULL,
+    address TEXT NOT NULL,              -- without domain
     packets INTEGER NOT NULL DEFAULT 0,
     messages INTEGER NOT NULL DEFAULT 0,
     last_in REAL,
     last_file TEXT,
     version INTEGER NOT NULL DEFAULT 0,
-    published INTEGER NOT NULL DEFAULT 0
+    published INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (network, address)
 ) STRICT;
 
 -- Running totals: message.<reason>, file.<state>.
@@ -62,8 +63,7 @@ CREATE INDEX files_finished ON files (finished);
 CREATE TABLE batches (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     decision TEXT NOT NULL,             -- JSON
-    positions TEXT NOT NULL,            -- JSON: path -> where each base stood before
-    done TEXT NOT NULL DEFAULT '[]'     -- JSON: paths of the bases that are finished, when others had to wait
+    positions TEXT NOT NULL             -- JSON: path -> where each base stood before
 ) STRICT;
 
 -- Events not yet acknowledged by the broker.
@@ -77,3 +77,10 @@ CREATE TABLE outbox (
     code INTEGER                        -- the broker's last reason code for it, when it said no
 ) STRICT;
 CREATE INDEX outbox_refused ON outbox (topic) WHERE refusals > 0;
+
+-- What is wrong at this moment, for people: one line a subject ('toss', 'broker'), gone when it is well again.
+CREATE TABLE conditions (
+    subject TEXT PRIMARY KEY,
+    text TEXT NOT NULL,
+    since REAL NOT NULL
+) STRICT, WITHOUT ROWID;

@@ -1,0 +1,302 @@
+"""The way of a message, from the inbound to its base, told in one page; the design document tells the same story.
+
+Everything here blocks and runs in one worker thread. What goes wrong with one batch never harms another: a batch whose
+base is locked is parked in the journal with its input kept, and is carried out again, by its recorded verdicts, until it
+succeeds. Recovery after a crash is the same act.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import structlog
+
+from tosser.errors import StateError, StoreError, StoreLocked
+from tosser.inbound.reading import describe, digest_of
+from tosser.reason import FileState, Reason
+from tosser.rules.batch import Batch, FileEnd, Refusal
+from tosser.rules.decision import decide, prepare_batch
+from tosser.rules.plan import draw_up
+from tosser.stores.base import BasePosition
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from tosser.codec.stored import BaseMessage
+    from tosser.daemon.report import Reporter
+    from tosser.inbound.aside import AsideKeeper
+    from tosser.inbound.reading import Reader
+    from tosser.inbound.spool import ClaimedFile, Spool
+    from tosser.rules.batch import Piece
+    from tosser.rules.decision import Decision
+    from tosser.rules.network import Rulebook
+    from tosser.rules.plan import Plan
+    from tosser.rules.verdict import Target
+    from tosser.state.journal import OpenBatch
+    from tosser.state.state import State
+    from tosser.stores.shelf import Shelf
+
+log = structlog.get_logger()
+
+CLAIM_FILES = 64
+"""Files claimed at once: few enough that a crash leaves few to look at one by one."""
+MAX_ATTEMPTS = 3
+"""A file that was left without a verdict this often is set aside as poison."""
+MAX_PARKED = 16
+"""With this many batches waiting for their bases no new input is taken: it is safe where it is."""
+
+
+@dataclass(slots=True)
+class PassReport:
+    """What one pass over the inbounds came to.
+
+    Attributes:
+        files: files that reached a final state.
+        messages: messages by reason code.
+        set_aside: files and bundle members that were kept instead of tossed.
+        trouble: why the pass stopped before all was done, as a sentence; empty when it did not.
+        surprised: whether something failed that should not; the files concerned are tried again by the next pass.
+    """
+
+    files: Counter[FileState] = field(default_factory=Counter)
+    messages: Counter[str] = field(default_factory=Counter)
+    set_aside: int = 0
+    trouble: str = ""
+    surprised: bool = False
+
+
+@dataclass(slots=True)
+class _Work:
+    """A decision to be carried out: its journal entry, the plan, and where the bases stood."""
+
+    entry: int
+    plan: Plan
+    positions: Mapping[str, BasePosition]
+    again: bool = False
+
+
+class Pipeline:
+    """Tosses what is ready.
+
+    Args:
+        spool: the inbound directories.
+        reader: reads claimed files.
+        keeper: sets files and bundle members aside.
+        state: the journal and all that is counted.
+        shelf: the message bases.
+        reporter: makes events and totals of what was done.
+        rules: the sysop's world.
+        lock_wait: seconds to wait for another program's lock on a base.
+        synced: whether bases are synced before their input is given up.
+        beat: called after every step; a watchdog listens.
+        stopping: asked between batches; a pass ends when it says yes, with what is left recoverable.
+    """
+
+    def __init__(
+        self,
+        *,
+        spool: Spool,
+        reader: Reader,
+        keeper: AsideKeeper,
+        state: State,
+        shelf: Shelf,
+        reporter: Reporter,
+        rules: Rulebook,
+        lock_wait: float,
+        synced: bool = True,
+        beat: Callable[[], None] = lambda: None,
+        stopping: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self._spool = spool
+        self._reader = reader
+        self._keeper = keeper
+        self._state = state
+        self._shelf = shelf
+        self._reporter = reporter
+        self._rules = rules
+        self._lock_wait = lock_wait
+        self._synced = synced
+        self._beat = beat
+        self._stopping = stopping
+        self._parked: dict[int, frozenset[str]] = {}
+        self._locked: set[str] = set()
+        self._trusted: set[str] = set()
+        self._report = PassReport()
+
+    @property
+    def parked(self) -> int:
+        """How many batches wait for their bases."""
+        return len(self._parked)
+
+    # --- the way of a message
+
+    def toss(self) -> PassReport:
+        """Make one pass: finish what was begun, then take what is ready until nothing is.
+
+        What stops the pass stands in the report's ``trouble``; the input it concerns stays where it is and is taken up
+        by the next pass.
+        """
+        self._report = PassReport()
+        try:
+            self._carry_out_open_batches()
+            self._toss_leftovers()
+            while not self._stopping() and len(self._parked) < MAX_PARKED:
+                claimed = self._spool.claim(self._spool.scan().ready[:CLAIM_FILES])
+                if not claimed:
+                    break
+                self._toss_files(claimed)
+        except (StateError, StoreError, OSError) as error:
+            self._report.trouble = str(error)
+            log.error("toss_stopped", error=str(error), input="kept")  # noqa: TRY400 - a sentence, not a traceback
+        return self._report
+
+    def _toss_files(self, files: Sequence[ClaimedFile]) -> None:
+        """Read the files and toss them batch by batch; a surprise makes each a suspect, to be looked at alone."""
+        claims = {file.claim: file for file in files}
+        self._trusted.update(claims)
+        with self._surprises(claims):
+            for batch in self._reader.batches(files, self._state.progress_of(list(claims))):
+                self._toss_batch(batch, claims)
+                self._beat()
+                if self._stopping():
+                    break
+
+    def _toss_batch(self, batch: Batch, claims: Mapping[str, ClaimedFile]) -> None:
+        prepared = prepare_batch(batch, self._rules)
+        known = self._state.known_dupes(prepared.all_keys())
+        decision = decide(prepared, self._rules, known, self._state.progress_of(list(claims)), time.time())
+        plan = draw_up(batch.pieces, decision, self._rules)
+        positions = {target.path: self._shelf.base(target).position() for target in plan.appends}
+        entry = self._state.commit(decision, {path: position.to_json() for path, position in positions.items()})
+        self._carry_out(_Work(entry, plan, positions), claims)
+
+    def _carry_out(self, work: _Work, claims: Mapping[str, ClaimedFile]) -> None:
+        numbers = self._store(work)
+        if numbers is None:
+            return
+        decision = work.plan.decision
+        notes = [self._keeper.keep(item, claims[item.claim], decision.decided) for item in decision.set_aside]
+        self._state.applied(work.entry, self._reporter.results(work.plan, numbers, notes, time.time()))
+        self._parked.pop(work.entry, None)
+        self._count(decision)
+        self._give_up_input({outcome.claim for outcome in decision.outcomes}, claims)
+
+    # --- its steps
+
+    def _store(self, work: _Work) -> dict[Target, list[int]] | None:
+        """Append to every base; ``None`` when some could not be had and the batch is parked."""
+        numbers: dict[Target, list[int]] = {}
+        failed: StoreError | None = None
+        for target, entries in work.plan.appends.items():
+            try:
+                numbers[target] = self._append(work, target, [entry.message for entry in entries])
+            except StoreLocked as error:
+                self._locked.add(target.path)
+                failed = failed or error
+            else:
+                self._locked.discard(target.path)
+            self._beat()
+        if self._synced:
+            self._shelf.sync(numbers)
+        if failed is None:
+            return numbers
+        self._parked[work.entry] = frozenset(file.claim for file in work.plan.decision.files)
+        log.warning("batch_parked", batch=work.entry, error=str(failed), parked=len(self._parked))
+        return None
+
+    def _append(self, work: _Work, target: Target, messages: list[BaseMessage]) -> list[int]:
+        base = self._shelf.base(target)
+        wait = 0.0 if target.path in self._locked else self._lock_wait
+        if work.again:
+            return base.resume(work.positions[target.path], messages, wait=wait)
+        return base.append(messages, wait=wait)
+
+    def _give_up_input(self, claims: set[str], files: Mapping[str, ClaimedFile]) -> None:
+        """Delete finished input, except what a parked batch has still to read."""
+        needed = frozenset().union(*self._parked.values())
+        for claim in claims - needed:
+            if claim in files:
+                self._spool.finish(files[claim])
+            self._trusted.discard(claim)
+
+    @contextmanager
+    def _surprises(self, claims: Mapping[str, ClaimedFile]) -> Iterator[None]:
+        """Keep a mistake of ours from stopping the others or losing a file: note it, and trust the files no more."""
+        try:
+            yield
+        except (StateError, StoreError, OSError):
+            raise
+        except Exception:
+            log.exception("toss_failed", files=[describe(file).name for file in claims.values()], input="kept")
+            self._trusted.difference_update(claims)
+            self._report.surprised = True
+
+    def _count(self, decision: Decision) -> None:
+        for outcome in decision.outcomes:
+            self._report.files[outcome.state] += 1
+        for piece in decision.pieces:
+            for index in piece.verdicts:
+                self._report.messages[decision.verdicts[index].reason] += 1
+        self._report.set_aside += len(decision.set_aside)
+
+    # --- what an earlier pass, or an earlier life, left behind
+
+    def _carry_out_open_batches(self) -> None:
+        """Carry out what is in the journal, oldest first."""
+        batches = self._state.open_batches()
+        if not batches:
+            return
+        claims = {file.claim: file for file in self._spool.claimed()}
+        self._parked = {batch.id: frozenset(file.claim for file in batch.decision.files) for batch in batches}
+        for batch in batches:
+            log.info("batch_taken_up_again", batch=batch.id, files=len(batch.decision.files))
+            with self._surprises(claims):
+                self._carry_out_again(batch, claims)
+            self._beat()
+
+    def _carry_out_again(self, batch: OpenBatch, claims: Mapping[str, ClaimedFile]) -> None:
+        pieces = self._read_again(batch, claims)
+        plan = draw_up(pieces, batch.decision, self._rules)
+        positions = {path: BasePosition.from_json(position) for path, position in batch.positions.items()}
+        self._carry_out(_Work(batch.id, plan, positions, again=True), claims)
+
+    def _read_again(self, batch: OpenBatch, claims: Mapping[str, ClaimedFile]) -> list[Piece]:
+        pieces: list[Piece] = []
+        for file in batch.decision.files:
+            decided = [piece for piece in batch.decision.pieces if piece.claim == file.claim]
+            if not decided:
+                continue
+            if file.claim not in claims:
+                raise StateError(
+                    f"{file.inbound}: {file.name} was removed while it was being tossed (batch {batch.id})"
+                )
+            pieces += self._reader.again(claims[file.claim], decided)
+        return pieces
+
+    def _toss_leftovers(self) -> None:
+        """Finish or toss what lies in the work directories; what was there before us, or surprised us, one by one."""
+        needed = frozenset().union(*self._parked.values())
+        files = {file.claim: file for file in self._spool.claimed() if file.claim not in needed}
+        finished = self._state.finished_claims(list(files))
+        self._give_up_input(finished, files)
+        trusted = [file for claim, file in files.items() if claim in self._trusted and claim not in finished]
+        if trusted:
+            self._toss_files(trusted)
+        for claim, file in files.items():
+            if claim not in finished and claim not in self._trusted:
+                self._toss_suspect(file)
+
+    def _toss_suspect(self, file: ClaimedFile) -> None:
+        """Toss one file whose processing ended without a verdict before, counting the attempts."""
+        description = describe(file)
+        attempts = self._state.try_again(description)
+        if attempts <= MAX_ATTEMPTS:
+            self._toss_files([file])
+            return
+        what = f"processing failed {MAX_ATTEMPTS} times without a verdict; the log of those moments says more"
+        refusal = Refusal(description, None, "", Reason.POISON, what)
+        self._toss_batch(Batch(refusals=[refusal], ends=[FileEnd(description, digest_of(file), 0)]), {file.claim: file})

@@ -1,0 +1,217 @@
+"""What a batch came to, as events and totals: built from the plan after it was carried out, without I/O.
+
+Ids and times come from the claim and the decision, so that a batch carried out again after a crash tells the same events.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import UTC, timedelta
+from typing import TYPE_CHECKING
+
+from tosser.codec.charset import decide_charset, decode, display_text
+from tosser.codec.ftsdate import parse_date
+from tosser.codec.kludge import find_value, parse_tzutc
+from tosser.codec.seenby import parse_nodes
+from tosser.errors import KludgeError
+from tosser.events.payloads import Arrival, Dated, Decoded, file_event, message_event, netmail_event
+from tosser.reason import Reason
+from tosser.rules.verdict import TargetKind, area_tag
+from tosser.state.state import Results
+from tosser.state.totals import AreaTally, LinkTally
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from tosser.codec.charset import Charset
+    from tosser.codec.message import MessageText
+    from tosser.codec.packet import PackedMessage
+    from tosser.events.event import Event, Node
+    from tosser.inbound.quarantine import Note
+    from tosser.rules.batch import FileIn
+    from tosser.rules.decision import Decision
+    from tosser.rules.network import Rulebook
+    from tosser.rules.plan import Entry, Plan
+    from tosser.rules.verdict import Target
+
+
+class Reporter:
+    """Makes events and totals.
+
+    Args:
+        rules: the sysop's world.
+        node: who speaks on the broker; ``None`` when no events are made.
+    """
+
+    def __init__(self, rules: Rulebook, node: Node | None) -> None:
+        self._rules = rules
+        self._node = node
+
+    def results(
+        self, plan: Plan, numbers: Mapping[Target, Sequence[int]], notes: Sequence[Note], finished: float
+    ) -> Results:
+        """Sum up a batch that was carried out.
+
+        Args:
+            plan: what was to be written.
+            numbers: for each base the numbers its messages got, in the order of the plan.
+            notes: of what was set aside.
+            finished: Unix seconds.
+        """
+        events: list[Event] = []
+        if self._node is not None:
+            for target, entries in plan.appends.items():
+                if target.kind is not TargetKind.BAD:
+                    events += [
+                        self._stored(self._node, entry, target, number, plan.decision.decided)
+                        for entry, number in zip(entries, numbers[target], strict=True)
+                    ]
+            events += _file_events(self._node, plan.decision, notes, finished)
+        return Results(
+            outcomes=plan.decision.outcomes,
+            events=[(event.id, event.topic, event.payload) for event in events],
+            areas=_area_tallies(plan, numbers),
+            links=_link_tallies(plan),
+            counters=_counters(plan.decision),
+            finished=finished,
+        )
+
+    def _stored(self, node: Node, entry: Entry, target: Target, number: int, decided: float) -> Event:
+        packed, text, file = entry.packed, entry.text, entry.piece.file
+        charset = charset_of(packed, text, self._default_charset(target))
+        arrival = Arrival(entry.decision.sender, entry.piece.member_name or file.name, file.name)
+        body = Decoded(display_text(text.body, charset), charset.name, charset.how)
+        event_id = f"{file.claim}/{entry.piece.member}/{entry.piece.first + entry.index}"
+        msgid, reply = _value(text, b"MSGID"), _value(text, b"REPLY")
+        if target.kind is TargetKind.NETMAIL:
+            subject = decode(packed.subject, charset)
+            return netmail_event(
+                node, id=event_id, time=decided, network=entry.decision.network, reason=entry.verdict.reason,
+                from_name=decode(packed.sender, charset), from_address=str(entry.message.origin),
+                to_name=decode(packed.to, charset), to_address=str(entry.message.dest),
+                date=dated(packed, text), msgid=msgid, reply=reply, number=number, arrival=arrival, size=_size(packed),
+                content=(subject, body) if self._rules.netmail.publish_text else None,
+            )  # fmt: skip
+        origin = entry.message.origin
+        return message_event(
+            node, id=event_id, time=decided, network=target.network, area=target.tag,
+            from_name=decode(packed.sender, charset), to_name=decode(packed.to, charset),
+            subject=decode(packed.subject, charset), date=dated(packed, text), msgid=msgid, reply=reply,
+            origin=str(origin.without_domain) if origin else None, body=body,
+            path=[f"{net}/{node_number}" for net, node_number in parse_nodes(text.path)],
+            number=number or None, arrival=arrival, size=_size(packed),
+        )  # fmt: skip
+
+    def _default_charset(self, target: Target) -> str:
+        area = self._rules.area_of(target.network, target.tag)
+        return area.charset if area else self._rules.netmail.charset
+
+
+def charset_of(packed: PackedMessage, text: MessageText, default: str) -> Charset:
+    """Decide the character set of a message, header fields included."""
+    data = b"\0".join((text.body, packed.sender, packed.to, packed.subject))
+    chrs = find_value(text.kludges, b"CHRS") or find_value(text.kludges, b"CHARSET")
+    return decide_charset(data, chrs, find_value(text.kludges, b"CODEPAGE") if chrs else None, default)
+
+
+def dated(packed: PackedMessage, text: MessageText) -> Dated:
+    """Read the date of a message: raw, as the author's clock, and in UTC where TZUTC tells the zone."""
+    raw, local = packed.date.decode("ascii", "backslashreplace"), parse_date(packed.date).value
+    zone = find_value(text.kludges, b"TZUTC") or find_value(text.kludges, b"TZUTCINFO")
+    utc = None
+    if local is not None and zone:
+        try:
+            utc = (local - timedelta(minutes=parse_tzutc(zone).minutes)).replace(tzinfo=UTC)
+        except (KludgeError, OverflowError):
+            utc = None
+    return Dated(raw, local, utc)
+
+
+def _value(text: MessageText, tag: bytes) -> str | None:
+    value = find_value(text.kludges, tag)
+    return value.decode("utf-8", "backslashreplace") if value else None
+
+
+def _size(packed: PackedMessage) -> int:
+    """Bytes of the packed message: 14 of header, the date field of 20, three terminated strings, the terminated text."""
+    return 14 + 20 + len(packed.to) + len(packed.sender) + len(packed.subject) + len(packed.text) + 4
+
+
+def _file_events(node: Node, decision: Decision, notes: Sequence[Note], finished: float) -> list[Event]:
+    files = {file.claim: file for file in decision.files}
+    events = [
+        file_event(
+            node, id=f"{note.id}/kept", name=f"{note.name}: {note.member}", inbound=note.inbound_class,
+            size=note.size, digest=note.digest, state=note.state, reason=note.reason, what=note.what,
+            offset=note.offset, sender=note.sender, packets=0, counts={}, arrived=note.arrived, finished=finished,
+        )
+        for note in notes if note.member
+    ]  # fmt: skip
+    for outcome in decision.outcomes:
+        file: FileIn = files[outcome.claim]
+        events.append(
+            file_event(
+                node, id=f"{outcome.claim}/file", name=file.name, inbound=file.cls, size=file.size,
+                digest=outcome.digest, state=outcome.state, reason=outcome.reason, what=outcome.what,
+                offset=outcome.offset, sender=outcome.sender, packets=outcome.packets, counts=outcome.counts,
+                arrived=file.arrived, finished=finished,
+            )
+        )  # fmt: skip
+    return events
+
+
+def _area_tallies(plan: Plan, numbers: Mapping[Target, Sequence[int]]) -> list[AreaTally]:
+    decided = plan.decision.decided
+    tallies: dict[tuple[str, str], AreaTally] = {}
+    for target, entries in plan.appends.items():
+        last, text = entries[-1].packed, entries[-1].text
+        charset = charset_of(last, text, "CP437")
+        tallies[target.network, target.tag] = AreaTally(
+            target.network,
+            target.tag,
+            stored=len(entries),
+            last_at=decided,
+            last={
+                "number": numbers[target][-1] or None,
+                "from": decode(last.sender, charset),
+                "to": decode(last.to, charset),
+                "subject": decode(last.subject, charset) if target.kind is not TargetKind.NETMAIL else "",
+                "msgid": _value(text, b"MSGID"),
+            },
+        )
+    duplicates = Counter(_duplicate_areas(plan))
+    for (network, tag), count in duplicates.items():
+        tallies.setdefault((network, tag), AreaTally(network, tag)).duplicates += count
+    return list(tallies.values())
+
+
+def _duplicate_areas(plan: Plan) -> list[tuple[str, str]]:
+    verdicts = plan.decision.verdicts
+    pieces = {(piece.file.claim, piece.member, piece.first): piece for piece in plan.pieces}
+    return [
+        (decided.network, area_tag(pieces[decided.claim, decided.member, decided.first].messages[index][1]) or "")
+        for decided in plan.decision.pieces
+        for index, verdict in enumerate(decided.verdicts)
+        if verdicts[verdict].reason is Reason.DUPLICATE
+    ]
+
+
+def _link_tallies(plan: Plan) -> list[LinkTally]:
+    files = {file.claim: file for file in plan.decision.files}
+    tallies: dict[tuple[str, str], LinkTally] = {}
+    for decided in plan.decision.pieces:
+        if not decided.link:
+            continue
+        tally = tallies.setdefault((decided.network, decided.sender), LinkTally(decided.sender, decided.network))
+        tally.packets += decided.first == 0
+        tally.messages += len(decided.verdicts)
+        tally.last_in, tally.last_file = plan.decision.decided, files[decided.claim].name
+    return list(tallies.values())
+
+
+def _counters(decision: Decision) -> dict[str, int]:
+    counters: Counter[str] = Counter(f"file.{outcome.state}" for outcome in decision.outcomes)
+    counters.update(f"kept.{item.reason}" for item in decision.set_aside)
+    for piece in decision.pieces:
+        counters.update(f"message.{decision.verdicts[index].reason}" for index in piece.verdicts)
+    return dict(counters)

@@ -1,0 +1,235 @@
+"""From claimed files to batches: unpack, parse every packet whole, split every message.
+
+A packet becomes pieces only after all of it has parsed: small ones are parsed in memory, large ones are walked once to
+their end and then read again in parts, so that memory stays bounded and nothing is ever half tossed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from tosser.codec.message import split_text
+from tosser.codec.packet import HEADER_SIZE, PacketLimits, PacketReader, parse_packet, parse_packet_header
+from tosser.errors import ArchiveError, PacketError, StateError
+from tosser.inbound.unpack import open_members
+from tosser.reason import Reason
+from tosser.rules.batch import Batch, FileEnd, FileIn, PacketSummary, Piece, Refusal
+from tosser.rules.verdict import area_tag
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from tosser.codec.bundle import ArchiveType
+    from tosser.codec.packet import PackedMessage, PacketHeader
+    from tosser.inbound.spool import ClaimedFile
+    from tosser.inbound.unpack import ArchiveLimits, Archiver, Member
+    from tosser.rules.decision import FileProgress, PieceDecision
+
+CHUNK = 256 * 1024
+IN_MEMORY = 8 * 1024 * 1024
+"""Packets up to this many bytes are parsed in one go; larger ones are streamed."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadingLimits:
+    """Bounds on what is read.
+
+    Attributes:
+        file: bytes of one inbound file.
+        text: bytes of one message text.
+        archive: bounds on archives.
+    """
+
+    file: int
+    text: int
+    archive: ArchiveLimits
+
+
+@dataclass(frozen=True, slots=True)
+class _OpenPacket:
+    """A packet that has parsed to its end."""
+
+    header: PacketHeader
+    summary: PacketSummary
+    messages: Callable[[], Iterator[PackedMessage]]
+
+
+class Reader:
+    """Reads claimed files.
+
+    Args:
+        limits: bounds; beyond them a file or member is refused.
+        archivers: programs for the archive formats that are not read in process.
+        batch_messages: where a batch is cut.
+    """
+
+    def __init__(self, limits: ReadingLimits, archivers: Mapping[ArchiveType, Archiver], batch_messages: int) -> None:
+        self._limits = limits
+        self._archivers = archivers
+        self._packet_limits = PacketLimits(text=limits.text)
+        self._batch_messages = batch_messages
+
+    def batches(self, files: Iterable[ClaimedFile], progress: Mapping[str, FileProgress]) -> Iterator[Batch]:
+        """Read files in order, cut into batches; a file may span several.
+
+        Raises:
+            OSError: a file cannot be read; what was yielded before stands.
+        """
+        batch, messages = Batch(), 0
+        for file in files:
+            for item in self._read(file, progress.get(file.claim)):
+                if isinstance(item, Piece):
+                    batch.pieces.append(item)
+                    messages += len(item.messages)
+                elif isinstance(item, Refusal):
+                    batch.refusals.append(item)
+                else:
+                    batch.ends.append(item)
+                if messages >= self._batch_messages:
+                    yield batch
+                    batch, messages = Batch(), 0
+        if not batch.empty:
+            yield batch
+
+    def again(self, file: ClaimedFile, pieces: Sequence[PieceDecision]) -> list[Piece]:
+        """Read exactly the pieces that were decided before.
+
+        Raises:
+            StateError: the file no longer holds what was decided on.
+            OSError: the file cannot be read.
+        """
+        found = []
+        description = describe(file)
+        with open_members(file.path, file.name, self._limits.archive, self._archivers) as members:
+            for decided in pieces:
+                try:
+                    member = members[decided.member]
+                    packet = self._open_packet(member)
+                except (IndexError, ArchiveError, PacketError) as error:
+                    raise StateError(f"{file.path}: is not what was decided on: {error}") from error
+                count = len(decided.verdicts)
+                messages = [
+                    (m, split_text(m.text)) for m in islice(packet.messages(), decided.first, decided.first + count)
+                ]
+                if len(messages) != count:
+                    raise StateError(f"{file.path}: is not what was decided on: {len(messages)} of {count} messages")
+                found.append(
+                    Piece(
+                        description, decided.member, member.name, packet.header, packet.summary, decided.first, messages
+                    )
+                )
+        return found
+
+    def _read(self, file: ClaimedFile, progress: FileProgress | None) -> Iterator[Piece | Refusal | FileEnd]:
+        description = describe(file)
+        packets = 0
+        if file.size > self._limits.file:
+            what = f"{file.size} bytes, and the limit is {self._limits.file}"
+            yield Refusal(description, None, "", Reason.FILE_TOO_LARGE, what)
+        else:
+            try:
+                with open_members(file.path, file.name, self._limits.archive, self._archivers) as members:
+                    packets = len(members)
+                    for index, member in enumerate(members):
+                        yield from self._read_member(description, index, member, progress)
+            except ArchiveError as error:
+                yield Refusal(description, None, "", error.reason, error.what)
+        yield FileEnd(description, digest_of(file), packets)
+
+    def _read_member(
+        self, file: FileIn, index: int, member: Member, progress: FileProgress | None
+    ) -> Iterator[Piece | Refusal]:
+        first = 0
+        if progress is not None:
+            if index < progress.member:
+                return
+            first = progress.next if index == progress.member else 0
+        whole = None if not member.name else index
+        try:
+            if member.problem is not None:
+                raise member.problem
+            packet = self._open_packet(member)
+        except ArchiveError as error:
+            yield Refusal(file, whole, member.name, error.reason, error.what)
+            return
+        except PacketError as error:
+            yield Refusal(file, whole, member.name, error.reason, error.what, error.offset, _sender(member))
+            return
+        messages = islice(packet.messages(), first, None)
+        while first == 0 or first < packet.summary.messages:
+            part = [(message, split_text(message.text)) for message in islice(messages, self._batch_messages)]
+            yield Piece(file, index, member.name, packet.header, packet.summary, first, part)
+            first += len(part)
+            if not part:
+                return
+
+    def _open_packet(self, member: Member) -> _OpenPacket:
+        """Parse all of a packet before any of it is used.
+
+        Raises:
+            PacketError: some of it does not parse.
+            ArchiveError: it is larger than the limits.
+        """
+        with member.open() as stream:
+            data = stream.read(IN_MEMORY + 1)
+            if len(data) <= IN_MEMORY:
+                packet = parse_packet(data, self._packet_limits)
+                echomail = any(_is_echomail(message) for message in packet.messages)
+                summary = PacketSummary(len(packet.messages), echomail, tuple(packet.warnings), packet.trailing)
+                return _OpenPacket(packet.header, summary, lambda: iter(packet.messages))
+            reader = PacketReader(self._packet_limits)
+            count, echomail = 0, False
+            while data:
+                for message in reader.feed(data):
+                    count += 1
+                    echomail = echomail or _is_echomail(message)
+                data = stream.read(CHUNK)
+            for message in reader.finish():
+                count += 1
+                echomail = echomail or _is_echomail(message)
+        if reader.header is None:
+            raise PacketError("no packet header", 0, Reason.HEADER_SHORT)
+        summary = PacketSummary(count, echomail, tuple(reader.warnings), reader.trailing)
+        return _OpenPacket(reader.header, summary, lambda: self._stream(member))
+
+    def _stream(self, member: Member) -> Iterator[PackedMessage]:
+        reader = PacketReader(self._packet_limits)
+        with member.open() as stream:
+            while data := stream.read(CHUNK):
+                yield from reader.feed(data)
+            yield from reader.finish()
+
+
+def _sender(member: Member) -> str | None:
+    """Give the sender a damaged packet names, if its header can be read."""
+    try:
+        with member.open() as stream:
+            return str(parse_packet_header(stream.read(HEADER_SIZE)).orig)
+    except (PacketError, ArchiveError):
+        return None
+
+
+def _is_echomail(message: PackedMessage) -> bool:
+    """Tell echomail without splitting: only a text that names AREA near its start is worth a proper look."""
+    return b"AREA:" in message.text[:4096].upper() and area_tag(split_text(message.text)) is not None
+
+
+def describe(file: ClaimedFile) -> FileIn:
+    """Give a claimed file as the rules see it; bytes of names that are not UTF-8 are escaped, so that they can be told."""
+    return FileIn(
+        file.claim, printable(file.name), printable(str(file.inbound.path)), file.inbound.cls, file.size, file.mtime
+    )
+
+
+def printable(name: str) -> str:
+    """Escape what a file name may have and no text may."""
+    return name.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def digest_of(file: ClaimedFile) -> str:
+    """Compute the SHA-256 of a file, hexadecimal."""
+    with file.path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
