@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from tosser.daemon.logs import tell
 from tosser.errors import StateError, StoreError, StoreLocked
 from tosser.inbound.reading import describe, digest_of
 from tosser.reason import FileState, Reason
@@ -183,6 +184,7 @@ class Pipeline:
         self._state.applied(work.entry, self._reporter.results(work.plan, numbers, notes, time.time()))
         self._parked.pop(work.entry, None)
         self._count(decision)
+        tell(work.plan)
         self._give_up_input({outcome.claim for outcome in decision.outcomes}, claims)
 
     # --- its steps

@@ -1,0 +1,142 @@
+"""``tosser status``: how everything stands, from the state database and a look into the inbounds."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from tosser.cli.context import load
+from tosser.cli.output import Exit, JsonOption, ago, say, say_json, say_table, utc
+from tosser.config.world import build_spool
+from tosser.inbound.quarantine import Quarantine
+from tosser.reason import Reason
+from tosser.state.lock import holder
+from tosser.state.state import DATABASE_NAME, State
+
+if TYPE_CHECKING:
+    from tosser.config.model import Config
+
+LATEST = 10
+
+
+def status(context: typer.Context, *, as_json: JsonOption = False) -> None:
+    """Show queues, links, areas, the outbox, the quarantine, and what is wrong at this moment.
+
+    Ends with 4 when anything waits in the quarantine.
+    """
+    config = load(context)
+    facts = gather(config, time.time())
+    if as_json:
+        say_json(facts)
+    else:
+        _show(facts)
+    if facts["quarantine"]["entries"]:
+        raise typer.Exit(Exit.SET_ASIDE)
+
+
+def gather(config: Config, now: float) -> dict[str, Any]:
+    """Collect everything as plain values; moments are Unix seconds."""
+    scan = build_spool(config).scan()
+    entries = Quarantine(config.paths.state).entries()
+    kept: dict[str, int] = {}
+    for entry in entries:
+        kept[entry.state.value] = kept.get(entry.state.value, 0) + 1
+    facts: dict[str, Any] = {
+        "time": now,
+        "daemon": holder(config.paths.state),
+        "inbound": {
+            "ready": len(scan.ready),
+            "settling": len(scan.waiting),
+            "foreign": scan.foreign,
+            "oldest_waiting": scan.oldest_waiting,
+            "trouble": list(scan.trouble),
+        },
+        "quarantine": {"entries": len(entries), "states": kept},
+    }
+    return facts | _from_state(config)
+
+
+def _from_state(config: Config) -> dict[str, Any]:
+    if not (config.paths.state / DATABASE_NAME).exists():
+        return {"conditions": [], "outbox": None, "areas": [], "links": [], "counters": {}, "files": [], "open": None}
+    state = State(config.paths.state, read_only=True)
+    try:
+        overview = state.overview()
+        latest = state.latest_files(LATEST)
+    finally:
+        state.close()
+    return {
+        "conditions": [asdict(condition) for condition in overview.conditions],
+        "open": {"batches": overview.open_batches, "files": overview.open_files},
+        "outbox": {
+            "events": overview.outbox_events,
+            "oldest": overview.outbox_oldest,
+            "refused": [asdict(topic) for topic in overview.refused_topics],
+        },
+        "netmail": {
+            "to_us": overview.counters.get(f"message.{Reason.NETMAIL}", 0),
+            "in_transit": overview.counters.get(f"message.{Reason.IN_TRANSIT}", 0),
+        },
+        "areas": [asdict(area) for area in overview.areas if area.network],
+        "links": [asdict(link) for link in overview.links],
+        "counters": overview.counters,
+        "files": [asdict(entry) for entry in latest],
+    }
+
+
+def _show(facts: dict[str, Any]) -> None:
+    now = facts["time"]
+    daemon = facts["daemon"]
+    say(f"daemon      {'not running' if daemon is None else f'running, process {daemon}'}")
+    inbound = facts["inbound"]
+    oldest = ago(inbound["oldest_waiting"], now)
+    say(
+        f"inbound     {inbound['ready']} ready, {inbound['settling']} settling, {inbound['foreign']} not ours"
+        + (f", the oldest waits since {oldest}" if oldest else "")
+    )
+    for trouble in inbound["trouble"]:
+        say(f"            {trouble}")
+    if facts["open"] is not None:
+        say(f"in work     {facts['open']['files']} files, {facts['open']['batches']} batches decided and not yet carried out")
+    states = ", ".join(f"{count} {state}" for state, count in sorted(facts["quarantine"]["states"].items()))
+    say(f"set aside   {states or 'nothing'}")
+    if facts["outbox"] is not None:
+        outbox = facts["outbox"]
+        since = ago(outbox["oldest"], now)
+        say(f"outbox      {outbox['events']} events wait for the broker" + (f", the oldest since {since}" if since else ""))
+        for topic in outbox["refused"]:
+            say(f"            refused by the broker (0x{topic['code']:02x}): {topic['topic']}, {topic['events']} events")
+        netmail = facts["netmail"]
+        say(f"netmail     {netmail['to_us']} to us, {netmail['in_transit']} in transit")
+    for condition in facts["conditions"]:
+        say(f"WRONG       {condition['subject']}: {condition['text']} (since {ago(condition['since'], now)})")
+    if facts["links"]:
+        say()
+        say_table(
+            ("LINK", "NETWORK", "PACKETS", "MESSAGES", "LAST IN", "LAST FILE"),
+            [
+                (x["address"], x["network"], x["packets"], x["messages"], ago(x["last_in"], now), x["last_file"])
+                for x in facts["links"]
+            ],
+            "",
+        )
+    if facts["areas"]:
+        say()
+        say_table(
+            ("AREA", "NETWORK", "MESSAGES", "DUPES", "LAST"),
+            [(x["tag"], x["network"], x["stored"], x["duplicates"], ago(x["last_at"], now)) for x in facts["areas"]],
+            "",
+        )
+    if facts["files"]:
+        say()
+        say_table(
+            ("FINISHED", "FILE", "STATE", "REASON", "FROM", "MESSAGES"),
+            [
+                (utc(x["finished"]), x["name"], x["state"], x["reason"], x["sender"], sum(x["counts"].values()))
+                for x in facts["files"]
+            ],
+            "",
+        )

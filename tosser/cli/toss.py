@@ -1,0 +1,30 @@
+"""``tosser toss``: one pass over all inbounds, then exit."""
+
+from __future__ import annotations
+
+import typer
+
+from tosser.cli.context import load
+from tosser.cli.output import Exit, JsonOption, complain, say, say_json
+
+
+def toss(context: typer.Context, *, as_json: JsonOption = False) -> None:
+    """Toss what is in the inbounds once, by the same code as the daemon, then exit.
+
+    Ends with 4 when something was set aside, with 1 when the pass could not be finished. Refused while a daemon, or
+    another toss, is at work on the same state.
+    """
+    from tosser.daemon.oneshot import toss_once  # noqa: PLC0415 - the daemon's parts are slow to import
+
+    report = toss_once(load(context))
+    if as_json:
+        say_json({"files": report.files, "messages": report.messages, "set_aside": report.set_aside, "trouble": report.trouble})
+    else:
+        files = ", ".join(f"{count} {state}" for state, count in sorted(report.files.items()))
+        messages = ", ".join(f"{count} {reason}" for reason, count in sorted(report.messages.items()))
+        say(f"files: {files or 'none'}; messages: {messages or 'none'}; set aside: {report.set_aside}")
+    if report.trouble:
+        complain(f"tosser: {report.trouble}")
+        raise typer.Exit(Exit.FAILED)
+    if report.set_aside:
+        raise typer.Exit(Exit.SET_ASIDE)

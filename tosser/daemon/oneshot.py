@@ -1,0 +1,87 @@
+"""``tosser toss``: the pipeline without the daemon around it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+from tosser.daemon import logs
+from tosser.daemon.parts import build_parts, make_directories
+from tosser.daemon.pipeline import MAX_ATTEMPTS, PassReport
+from tosser.state.lock import StateLock
+from tosser.state.state import State
+
+if TYPE_CHECKING:
+    from tosser.config.model import Config
+    from tosser.daemon.parts import Parts
+
+PUBLISH_SECONDS = 30.0
+"""How long a single toss waits for the broker to take its events; what it does not take waits for the next run."""
+
+
+def toss_once(config: Config) -> PassReport:
+    """Toss until the inbounds hold nothing that is or becomes ready, then hand the events to the broker.
+
+    Raises:
+        StateLocked: a daemon or another toss is at work.
+        StateError: the state database cannot be used.
+    """
+    logs.configure(config.log.level, config.log.format)
+    make_directories(config)
+    with StateLock(config.paths.state):
+        state = State(config.paths.state)
+        try:
+            parts = build_parts(config, state)
+            try:
+                report = _toss(parts)
+            finally:
+                parts.close()
+            if parts.publisher is not None:
+                asyncio.run(_publish(parts, state))
+        finally:
+            state.close()
+    return report
+
+
+def _toss(parts: Parts) -> PassReport:
+    total = PassReport()
+    surprises = 0
+    while True:
+        report = parts.pipeline.toss()
+        total.files.update(report.files)
+        total.messages.update(report.messages)
+        total.set_aside += report.set_aside
+        if report.trouble or parts.pipeline.parked:
+            total.trouble = report.trouble or f"{parts.pipeline.parked} batches wait for a message base that is locked"
+            return total
+        if report.surprised and surprises <= MAX_ATTEMPTS:
+            surprises += 1
+            continue
+        scan = parts.spool.scan()
+        if not scan.ready and not scan.waiting:
+            return total
+        if not scan.ready:
+            time.sleep(min(scan.next_check or 0.1, 1.0))
+
+
+async def _publish(parts: Parts, state: State) -> None:
+    """Run the publisher until the outbox is empty, or as long as there is hope."""
+    if parts.publisher is None:
+        return
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(parts.publisher.run())
+        deadline = time.monotonic() + PUBLISH_SECONDS
+        while time.monotonic() < deadline and await asyncio.to_thread(_unpublished, state, parts):
+            await asyncio.sleep(0.05)
+        task.cancel()
+
+
+def _unpublished(state: State, parts: Parts) -> bool:
+    """Tell whether waiting may still help: events are left that the broker has not refused."""
+    overview = state.overview()
+    refused = sum(topic.events for topic in overview.refused_topics)
+    statistics = parts.publisher.statistics() if parts.publisher else None
+    if statistics is not None and not statistics.connected and statistics.last_error:
+        return False
+    return overview.outbox_events > refused
