@@ -1,6 +1,7 @@
 """What the publisher asks of the state: where events come from, and where it is recorded that the broker has them.
 
-Each method is one transaction. The publisher is the only caller, and never calls two at a time.
+Each method is one transaction. The publisher is the only caller and makes one call after the other. If it is cancelled
+in one, the transaction may still be made, and the next call comes behind it.
 """
 
 from __future__ import annotations
