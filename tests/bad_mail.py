@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import random
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from tests.mail import EPOCH, HUB, US, echo_text, fido_date, message, packed, packet, packet_header, two_d
@@ -37,20 +38,18 @@ class BadInput:
     """
 
     name: str
-    data: bytes
+    data: bytes = field(repr=False)
     expected: str
     messages: int
     whole: bool = True
 
 
-def damaged(area: str = "TQW_GEN", sender: str = HUB, dest: str = US, password: bytes = b"") -> Iterator[BadInput]:
-    """Yield every kind of input that is broken in its form; all of it is addressed properly."""
+def damaged(area: str = "TQW_GEN", sender: str = HUB, dest: str = US, password: bytes = b"") -> tuple[BadInput, ...]:
+    """Make every kind of input that is broken in its form; all of it is addressed properly."""
     header = packet_header(sender, dest, password)
     sound = b"".join(message(area, number=number, sender=sender, dest=dest) for number in (1, 2))
-    yield from _headers(header, sound)
-    yield from _ends(header, sound)
-    yield from _fields(header, sound, area)
-    yield from _texts(header, sound, area)
+    groups = _headers(header, sound), _ends(header, sound), _fields(header, sound, area), _texts(header, sound, area)
+    return tuple(chain.from_iterable(groups))
 
 
 def truncations(area: str = "TQW_GEN", sender: str = HUB, dest: str = US, password: bytes = b"") -> Iterator[BadInput]:
@@ -74,30 +73,34 @@ def truncations(area: str = "TQW_GEN", sender: str = HUB, dest: str = US, passwo
             yield BadInput(name, data[:length], Reason.TRUNCATED, 0)
 
 
-def refused(area: str = "TQW_GEN", sender: str = HUB, dest: str = US, password: bytes = b"") -> Iterator[BadInput]:
-    """Yield sound packets that must not be tossed, or whose last message must not be accepted.
+def refused(area: str = "TQW_GEN", sender: str = HUB, dest: str = US, password: bytes = b"") -> tuple[BadInput, ...]:
+    """Make sound packets that must not be tossed, or whose last message must not be accepted.
 
     The receiver is taken to be ``dest``, linked to ``sender`` in the area. Password cases come only with a password.
     """
     sound = message(area, number=1, sender=sender, dest=dest)
 
-    def sent(last: bytes) -> bytes:
-        return packet([sound, last], sender=sender, dest=dest, password=password)
+    def sent(name: str, last: bytes, reason: Reason) -> BadInput:
+        data = packet([sound, last], sender=sender, dest=dest, password=password)
+        return BadInput(name, data, reason, 1, whole=False)
 
-    stranger, elsewhere = "1337:9/9", "1337:9/8"
-    yield BadInput("to another system", packet([sound], sender=sender, dest=elsewhere), Reason.NOT_FOR_US, 0)
-    yield BadInput("from a stranger", packet([sound], sender=stranger, dest=dest), Reason.UNKNOWN_SENDER, 0)
-    if password:
-        wrong = packet([sound], sender=sender, dest=dest, password=b"WRONG!")
-        yield BadInput("wrong password", wrong, Reason.WRONG_PASSWORD, 0)
-        missing = packet([sound], sender=sender, dest=dest)
-        yield BadInput("missing password", missing, Reason.MISSING_PASSWORD, 0)
-    yield BadInput("unknown area", sent(message("NO.SUCH.AREA", number=2)), Reason.UNKNOWN_AREA, 1, whole=False)
-    yield BadInput("blank area tag", sent(message("", number=2)), Reason.INVALID_TAG, 1, whole=False)
-    yield BadInput("area tag with a slash", sent(message("../UP", number=2)), Reason.INVALID_TAG, 1, whole=False)
+    def whole(name: str, reason: Reason, *, sender: str = sender, dest: str = dest, password: bytes = b"") -> BadInput:
+        return BadInput(name, packet([sound], sender=sender, dest=dest, password=password), reason, 0)
+
     own = message(area, number=2, path=("1/300", two_d(dest), two_d(sender)))
-    yield BadInput("own address in PATH", sent(own), Reason.LOOP, 1, whole=False)
-    yield BadInput("the same message twice", sent(sound), Reason.DUPLICATE, 1, whole=False)
+    cases = [
+        whole("to another system", Reason.NOT_FOR_US, dest="1337:9/8", password=password),
+        whole("from a stranger", Reason.UNKNOWN_SENDER, sender="1337:9/9"),
+        sent("unknown area", message("NO.SUCH.AREA", number=2), Reason.UNKNOWN_AREA),
+        sent("blank area tag", message("", number=2), Reason.INVALID_TAG),
+        sent("area tag with a slash", message("../UP", number=2), Reason.INVALID_TAG),
+        sent("own address in PATH", own, Reason.LOOP),
+        sent("the same message twice", sound, Reason.DUPLICATE),
+    ]
+    if password:
+        cases.append(whole("wrong password", Reason.WRONG_PASSWORD, password=b"WRONG!"))
+        cases.append(whole("missing password", Reason.MISSING_PASSWORD))
+    return tuple(cases)
 
 
 def _headers(header: bytes, sound: bytes) -> Iterator[BadInput]:
@@ -138,12 +141,12 @@ def _fields(header: bytes, sound: bytes, area: str) -> Iterator[BadInput]:
         raw = packed(text, to_name=to_name, from_name=from_name, subject=subject, date=date)
         return header + sound + raw + b"\0\0"
 
-    for field, limit in (("to_name", _NAME_LIMIT), ("from_name", _NAME_LIMIT), ("subject", _SUBJECT_LIMIT)):
+    for name, limit in (("to_name", _NAME_LIMIT), ("from_name", _NAME_LIMIT), ("subject", _SUBJECT_LIMIT)):
         over = limit // 4
-        yield BadInput(f"{field} of {over} bytes, one too many", last(**{field: b"x" * over}), TOLERATED, 3)
-        yield BadInput(f"{field} of {limit + 1} bytes", last(**{field: b"x" * (limit + 1)}), Reason.FIELD_TOO_LONG, 0)
-        yield BadInput(f"{field} empty", last(**{field: b""}), TOLERATED, 3)
-        yield BadInput(f"{field} of control characters", last(**{field: b"\x01\x02\r\n\x1b[2J\x7f\xff"}), TOLERATED, 3)
+        yield BadInput(f"{name} of {over} bytes, one too many", last(**{name: b"x" * over}), TOLERATED, 3)
+        yield BadInput(f"{name} of {limit + 1} bytes", last(**{name: b"x" * (limit + 1)}), Reason.FIELD_TOO_LONG, 0)
+        yield BadInput(f"{name} empty", last(**{name: b""}), TOLERATED, 3)
+        yield BadInput(f"{name} of control characters", last(**{name: b"\x01\x02\r\n\x1b[2J\x7f\xff"}), TOLERATED, 3)
     dates = {
         "all zeros, the day too": b"00 Jan 00  00:00:00\0",
         "no such month": b"99 Xyz 99  99:99:99\0",

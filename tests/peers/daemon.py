@@ -282,7 +282,7 @@ def node(
         },
         "networks": {"tqwnet": {"addresses": [address], "bad_area": "BADMAIL.TQW"}},
         "links": [_link(link, password) for link, password in links.items()],
-        "area_defaults": {"store": "jam", "dupe_history": "30d", "max_age": "36500d"},
+        "area_defaults": {"store": "jam", "dupe_history": "30d", "max_age": "unlimited", "max_future": "unlimited"},
         "areas": [
             {"tag": tag, "description": area_description(index), "links": list(links)} for index, tag in enumerate(tags)
         ],
