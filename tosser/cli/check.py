@@ -23,7 +23,9 @@ def check(context: typer.Context, *, as_json: JsonOption = False) -> None:
     findings = check_environment(config)
     errors = [finding for finding in findings if finding.error]
     if as_json:
-        say_json({"path": str(path), "ok": not errors, "findings": [{"error": f.error, "what": f.what} for f in findings]})
+        say_json(
+            {"path": str(path), "ok": not errors, "findings": [{"error": f.error, "what": f.what} for f in findings]}
+        )
     else:
         for finding in findings:
             say(f"{'error' if finding.error else 'warning'}: {finding.what}")

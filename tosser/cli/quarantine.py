@@ -32,7 +32,15 @@ def list_entries(context: typer.Context, *, as_json: JsonOption = False) -> None
     say_table(
         ("ID", "STATE", "REASON", "FROM", "AGE", "SIZE", "FILE"),
         [
-            (e.id, e.state, e.reason, e.sender, ago(e.set_aside, now), e.size, f"{e.name}: {e.member}" if e.member else e.name)
+            (
+                e.id,
+                e.state,
+                e.reason,
+                e.sender,
+                ago(e.set_aside, now),
+                e.size,
+                f"{e.name}: {e.member}" if e.member else e.name,
+            )
             for e in entries
         ],
         "Nothing is set aside.",

@@ -15,4 +15,4 @@ def run(context: typer.Context) -> None:
     from tosser.daemon.app import run_daemon  # noqa: PLC0415 - the daemon's parts are slow to import
 
     config = load(context)
-    raise typer.Exit(run_daemon(find_config(context.find_root().obj, os.environ), config, os.environ))
+    run_daemon(find_config(context.find_root().obj, os.environ), config, os.environ)

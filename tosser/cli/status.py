@@ -10,7 +10,7 @@ import typer
 
 from tosser.cli.context import load
 from tosser.cli.output import Exit, JsonOption, ago, say, say_json, say_table, utc
-from tosser.config.world import build_spool
+from tosser.daemon.intake import build_spool
 from tosser.inbound.quarantine import Quarantine
 from tosser.reason import Reason
 from tosser.state.lock import holder
@@ -52,7 +52,7 @@ def gather(config: Config, now: float) -> dict[str, Any]:
             "settling": len(scan.waiting),
             "foreign": scan.foreign,
             "oldest_waiting": scan.oldest_waiting,
-            "trouble": list(scan.trouble),
+            "trouble": scan.troubles,
         },
         "quarantine": {"entries": len(entries), "states": kept},
     }
@@ -100,15 +100,22 @@ def _show(facts: dict[str, Any]) -> None:
     for trouble in inbound["trouble"]:
         say(f"            {trouble}")
     if facts["open"] is not None:
-        say(f"in work     {facts['open']['files']} files, {facts['open']['batches']} batches decided and not yet carried out")
+        say(
+            f"in work     {facts['open']['files']} files, {facts['open']['batches']} batches decided and not yet carried out"
+        )
     states = ", ".join(f"{count} {state}" for state, count in sorted(facts["quarantine"]["states"].items()))
     say(f"set aside   {states or 'nothing'}")
     if facts["outbox"] is not None:
         outbox = facts["outbox"]
         since = ago(outbox["oldest"], now)
-        say(f"outbox      {outbox['events']} events wait for the broker" + (f", the oldest since {since}" if since else ""))
+        say(
+            f"outbox      {outbox['events']} events wait for the broker"
+            + (f", the oldest since {since}" if since else "")
+        )
         for topic in outbox["refused"]:
-            say(f"            refused by the broker (0x{topic['code']:02x}): {topic['topic']}, {topic['events']} events")
+            say(
+                f"            refused by the broker (0x{topic['code']:02x}): {topic['topic']}, {topic['events']} events"
+            )
         netmail = facts["netmail"]
         say(f"netmail     {netmail['to_us']} to us, {netmail['in_transit']} in transit")
     for condition in facts["conditions"]:

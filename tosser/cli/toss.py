@@ -18,7 +18,14 @@ def toss(context: typer.Context, *, as_json: JsonOption = False) -> None:
 
     report = toss_once(load(context))
     if as_json:
-        say_json({"files": report.files, "messages": report.messages, "set_aside": report.set_aside, "trouble": report.trouble})
+        say_json(
+            {
+                "files": report.files,
+                "messages": report.messages,
+                "set_aside": report.set_aside,
+                "trouble": report.trouble,
+            }
+        )
     else:
         files = ", ".join(f"{count} {state}" for state, count in sorted(report.files.items()))
         messages = ", ".join(f"{count} {reason}" for reason, count in sorted(report.messages.items()))

@@ -38,7 +38,7 @@ def toss_once(config: Config) -> PassReport:
             finally:
                 parts.close()
             if parts.publisher is not None:
-                asyncio.run(_publish(parts, state))
+                asyncio.run(_publish(parts))
         finally:
             state.close()
     return report
@@ -65,23 +65,18 @@ def _toss(parts: Parts) -> PassReport:
             time.sleep(min(scan.next_check or 0.1, 1.0))
 
 
-async def _publish(parts: Parts, state: State) -> None:
+async def _publish(parts: Parts) -> None:
     """Run the publisher until the outbox is empty, or as long as there is hope."""
     if parts.publisher is None:
         return
     async with asyncio.TaskGroup() as group:
-        task = group.create_task(parts.publisher.run())
+        running = group.create_task(parts.publisher.run())
+        drained = group.create_task(parts.publisher.drained())
         deadline = time.monotonic() + PUBLISH_SECONDS
-        while time.monotonic() < deadline and await asyncio.to_thread(_unpublished, state, parts):
-            await asyncio.sleep(0.05)
-        task.cancel()
-
-
-def _unpublished(state: State, parts: Parts) -> bool:
-    """Tell whether waiting may still help: events are left that the broker has not refused."""
-    overview = state.overview()
-    refused = sum(topic.events for topic in overview.refused_topics)
-    statistics = parts.publisher.statistics() if parts.publisher else None
-    if statistics is not None and not statistics.connected and statistics.last_error:
-        return False
-    return overview.outbox_events > refused
+        while time.monotonic() < deadline:
+            await asyncio.wait([drained], timeout=0.2)
+            statistics = parts.publisher.statistics()
+            if drained.done() or (statistics.last_error and not statistics.connected):
+                break
+        drained.cancel()
+        running.cancel()

@@ -121,7 +121,7 @@ def dated(packed: PackedMessage, text: MessageText) -> Dated:
     utc = None
     if local is not None and zone:
         try:
-            utc = (local - timedelta(minutes=parse_tzutc(zone).minutes)).replace(tzinfo=UTC)
+            utc = (local - timedelta(minutes=parse_tzutc(zone))).replace(tzinfo=UTC)
         except (KludgeError, OverflowError):
             utc = None
     return Dated(raw, local, utc)

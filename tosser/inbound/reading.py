@@ -151,6 +151,11 @@ class Reader:
         try:
             if member.problem is not None:
                 raise member.problem
+            largest = self._limits.archive.member_bytes
+            if member.size > largest:
+                raise ArchiveError(
+                    f"{member.size} bytes, and the limit for a packet is {largest}", Reason.FILE_TOO_LARGE
+                )
             packet = self._open_packet(member)
         except ArchiveError as error:
             yield Refusal(file, whole, member.name, error.reason, error.what)

@@ -1,0 +1,132 @@
+"""``tosser run``: one process, one lock, one database; a service for each configuration that is in force in turn.
+
+SIGTERM and SIGINT stop it after the batch in hand; SIGHUP reads the configuration again: a good one replaces the service
+between two passes, a bad one is refused whole, and log, event and status say why.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from typing import TYPE_CHECKING
+
+import structlog
+
+from tosser import __version__
+from tosser.config.loading import load_config
+from tosser.daemon import logs
+from tosser.daemon.notify import Notifier
+from tosser.daemon.parts import build_node, make_directories
+from tosser.daemon.service import Service
+from tosser.errors import ConfigError, ConfigProblem
+from tosser.events.payloads import config_event
+from tosser.state.lock import StateLock
+from tosser.state.state import State
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from tosser.config.model import Config
+
+log = structlog.get_logger()
+
+CONFIGURATION = "configuration"
+"""Subject of the condition that a reload was refused."""
+
+
+def run_daemon(path: Path, config: Config, environ: Mapping[str, str]) -> None:
+    """Run until told to stop.
+
+    Raises:
+        StateLocked: another tosser is at work on the same state.
+        StateError: the state database cannot be used.
+    """
+    logs.configure(config.log.level, config.log.format)
+    make_directories(config)
+    with StateLock(config.paths.state):
+        state = State(config.paths.state)
+        try:
+            asyncio.run(Daemon(path, config, environ, state).run())
+        finally:
+            state.close()
+
+
+class Daemon:
+    """The process around the services.
+
+    Args:
+        path: the configuration file, for reading it again.
+        config: what it says now.
+        environ: where secrets and the service manager's socket come from.
+        state: the database, open and locked.
+    """
+
+    def __init__(self, path: Path, config: Config, environ: Mapping[str, str], state: State) -> None:
+        self._path = path
+        self._config = config
+        self._environ = environ
+        self._state = state
+        self._notifier = Notifier.from_environment(environ)
+        self._stop = False
+        self._service: Service | None = None
+        self._since = time.time()
+
+    async def run(self) -> None:
+        """Serve until a signal says stop."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop_soon)
+        loop.add_signal_handler(signal.SIGHUP, self._reload_soon)
+        log.info("starting", version=__version__, config=str(self._path))
+        while not self._stop:
+            self._service = Service(self._config, self._state, self._notifier, self._since)
+            await self._service.run()
+            if not self._stop:
+                await asyncio.to_thread(self._reload)
+        log.info("stopped")
+
+    def _stop_soon(self) -> None:
+        self._stop = True
+        self._notifier.stopping()
+        log.info("stopping")
+        if self._service is not None:
+            self._service.finish()
+
+    def _reload_soon(self) -> None:
+        self._notifier.reloading()
+        if self._service is not None:
+            self._service.finish()
+
+    def _reload(self) -> None:
+        """Read the configuration again; what cannot be used leaves the old one in force."""
+        problems: Sequence[ConfigProblem] = ()
+        try:
+            config = load_config(self._path, self._environ)
+        except ConfigError as error:
+            problems = error.problems
+        else:
+            if config.paths.state != self._config.paths.state:
+                what = "another state directory takes a restart"
+                problems = [ConfigProblem(str(self._path), 0, 0, "paths.state", what)]
+            else:
+                self._config = config
+                make_directories(config)
+                logs.configure(config.log.level, config.log.format)
+        self._tell_reload(problems)
+
+    def _tell_reload(self, problems: Sequence[ConfigProblem]) -> None:
+        now = time.time()
+        if problems:
+            log.error("reload_refused", problems=[str(problem) for problem in problems], in_force="the old one")
+        else:
+            log.info("reloaded", config=str(self._path))
+        text = f"reload refused, the old one is in force: {problems[0]}" if problems else ""
+        self._state.set_condition(CONFIGURATION, text, now)
+        node = build_node(self._config)
+        if node is not None:
+            event = config_event(
+                node, id=f"config/{now:.6f}", time=now, accepted=not problems, problems=problems
+            )  # fmt: skip
+            self._state.add_events([(event.id, event.topic, event.payload)], now)

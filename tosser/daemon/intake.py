@@ -1,0 +1,54 @@
+"""The inbound side put together from a configuration; also for commands that only look."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tosser.inbound.reading import Reader, ReadingLimits
+from tosser.inbound.spool import Inbound, Spool
+from tosser.inbound.unpack import ArchiveLimits, Archiver
+from tosser.rules.network import InboundClass
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tosser.codec.bundle import ArchiveType
+    from tosser.config.model import Config
+
+
+def inbounds(config: Config) -> list[Inbound]:
+    """List the inbound directories with their classes."""
+    given = config.paths.inbound
+    classes = (
+        (InboundClass.SECURE, given.secure),
+        (InboundClass.INSECURE, given.insecure),
+        (InboundClass.LOCAL, given.local),
+    )
+    return [Inbound(path, cls) for cls, paths in classes for path in paths]
+
+
+def build_spool(config: Config) -> Spool:
+    """Make the spool of the inbound directories."""
+    return Spool(inbounds(config), config.toss.settle)
+
+
+def build_reader(config: Config) -> Reader:
+    """Make the reader of claimed files."""
+    limits = ReadingLimits(config.limits.file, config.limits.text, archive_limits(config))
+    return Reader(limits, build_archivers(config), config.toss.batch_messages)
+
+
+def archive_limits(config: Config) -> ArchiveLimits:
+    """Give the bounds on archives."""
+    limits = config.limits
+    return ArchiveLimits(limits.archive.members, limits.packet, limits.archive.bytes, limits.archive.ratio)
+
+
+def build_archivers(config: Config) -> Mapping[ArchiveType, Archiver]:
+    """List the programs for foreign archive formats, by format."""
+    timeout = config.limits.archive.time
+    return {
+        kind: Archiver(name, entry.unpack, timeout)
+        for name, entry in config.archivers.items()
+        for kind in entry.formats
+    }

@@ -1,0 +1,157 @@
+"""The parts of a running tosser, put together from a configuration: the one place that knows all of them."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tosser import __version__, disk
+from tosser.config.values import SyncMode
+from tosser.config.world import build_rulebook
+from tosser.daemon.intake import archive_limits, build_archivers, build_reader, build_spool, inbounds
+from tosser.daemon.outbox import StateOutbox
+from tosser.daemon.pipeline import Pipeline
+from tosser.daemon.report import Reporter
+from tosser.errors import StateError
+from tosser.events.event import Node, source_of
+from tosser.events.payloads import dropped_event
+from tosser.events.publisher import Publisher
+from tosser.events.settings import MqttSettings, MqttVersion, TlsSettings
+from tosser.inbound.aside import AsideKeeper
+from tosser.inbound.quarantine import Quarantine
+from tosser.inbound.watch import Watcher
+from tosser.stores.shelf import Shelf
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tosser.address import Address
+    from tosser.config.model import Config
+    from tosser.config.services import Mqtt
+    from tosser.inbound.spool import Spool
+    from tosser.rules.network import Rulebook
+    from tosser.state.state import State
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What works under one configuration."""
+
+    rules: Rulebook
+    spool: Spool
+    shelf: Shelf
+    pipeline: Pipeline
+    watcher: Watcher
+    publisher: Publisher | None
+    node: Node | None
+    state: State
+
+    def tell_dropped(self, events: int, now: float) -> None:
+        """Let subscribers know of a gap."""
+        if self.node is not None:
+            event = dropped_event(self.node, id=f"dropped/{now:.6f}", time=now, events=events)
+            self.state.add_events([(event.id, event.topic, event.payload)], now)
+
+    def close(self) -> None:
+        """Close what holds files."""
+        self.shelf.close()
+
+
+def build_parts(
+    config: Config,
+    state: State,
+    *,
+    since: float | None = None,
+    beat: Callable[[], None] = lambda: None,
+    stopping: Callable[[], bool] = lambda: False,
+) -> Parts:
+    """Put everything together.
+
+    Args:
+        config: a configuration that passed its check.
+        state: the database, locked by this process.
+        since: when the process started, Unix seconds; default now.
+        beat: called after every step of the toss.
+        stopping: asked between batches whether to end.
+
+    Raises:
+        StateError: a work directory cannot be made.
+    """
+    rules = build_rulebook(config)
+    node = build_node(config)
+    spool = build_spool(config)
+    try:
+        spool.prepare()
+    except OSError as error:
+        raise StateError(f"{error.filename}: {error.strerror}") from error
+    shelf = Shelf()
+    archivers = build_archivers(config)
+    pipeline = Pipeline(
+        spool=spool,
+        reader=build_reader(config),
+        keeper=AsideKeeper(Quarantine(config.paths.state), archive_limits(config), archivers),
+        state=state,
+        shelf=shelf,
+        reporter=Reporter(rules, node),
+        rules=rules,
+        lock_wait=config.toss.lock_wait,
+        synced=config.toss.sync is SyncMode.FULL,
+        beat=beat,
+        stopping=stopping,
+    )
+    watcher = Watcher([inbound.path for inbound in inbounds(config)], config.toss.poll)
+    publisher = None
+    if config.mqtt is not None and node is not None:
+        publisher = Publisher(
+            mqtt_settings(config.mqtt, main_address(rules)),
+            StateOutbox(state, node),
+            node,
+            version=__version__,
+            started=time.time() if since is None else since,
+        )
+    return Parts(rules, spool, shelf, pipeline, watcher, publisher, node, state)
+
+
+def make_directories(config: Config) -> None:
+    """Make the directories that are ours: state and bases. Inbounds belong to the mailer and are left to the sysop.
+
+    Raises:
+        StateError: one cannot be made.
+    """
+    for path in (config.paths.state, config.paths.bases):
+        try:
+            disk.make_directory(path)
+        except OSError as error:
+            raise StateError(f"{path}: {error.strerror}") from error
+
+
+def build_node(config: Config) -> Node | None:
+    """Say who speaks on the broker; ``None`` without a broker."""
+    if config.mqtt is None:
+        return None
+    return Node(config.mqtt.prefix, source_of(main_address(build_rulebook(config))))
+
+
+def main_address(rules: Rulebook) -> Address:
+    """Give the address the node goes by: the main one of the first network."""
+    return next(iter(rules.networks.values())).main
+
+
+def mqtt_settings(mqtt: Mqtt, main: Address) -> MqttSettings:
+    """Say how to reach the broker."""
+    tls = None
+    if mqtt.url.tls:
+        given = mqtt.tls
+        tls = TlsSettings(given.ca, given.cert, given.key) if given else TlsSettings()
+    return MqttSettings(
+        host=mqtt.url.host,
+        port=mqtt.url.port,
+        client_id=mqtt.client_id or f"tosser-{main.without_domain}",
+        username=mqtt.username or "",
+        password=mqtt.password.get_secret_value() if mqtt.password else "",
+        tls=tls,
+        version=MqttVersion(mqtt.version.value),
+        window=mqtt.window,
+        keepalive=int(mqtt.keepalive),
+    )
