@@ -15,11 +15,13 @@ from tosser.errors import AddressError
 
 _ADDRESS = re.compile(
     r"(?P<zone>\d{1,5}):(?P<net>\d{1,5})/(?P<node>-1|\d{1,5})(?:\.(?P<point>\d{1,5}))?"
-    r"(?:@(?P<domain>[A-Za-z0-9._~-]{1,31}))?",
+    r"(?:@(?P<domain>[A-Za-z0-9_~-]{1,31})(?:\.[A-Za-z0-9._~-]*)?)?",
     re.ASCII,
 )
 _HIGHEST = 32767
 """Highest number a zone, net, node or point may have in text (FRL-1002)."""
+_LONGEST = 80
+"""Longer text is refused unread: it is no address, and must not be kept in the cache or repeated in an error."""
 APPLICANT = 0xFFFF
 """Node number -1 as it stands on the wire: a system without a node number yet."""
 
@@ -49,7 +51,10 @@ class Address:
         Raises:
             AddressError: the text is not an address, or a number is out of range.
         """
-        return _parse(text)
+        stripped = text.strip()
+        if len(stripped) > _LONGEST:
+            raise AddressError(f"{stripped[:_LONGEST]!r}... is not an FTN address: it is too long")
+        return _parse(stripped)
 
     @property
     def node_number(self) -> int:
@@ -91,7 +96,7 @@ class Address:
 
 @lru_cache(maxsize=4096)
 def _parse(text: str) -> Address:
-    match = _ADDRESS.fullmatch(text.strip())
+    match = _ADDRESS.fullmatch(text)
     if match is None:
         raise AddressError(f"{text!r} is not an FTN address (zone:net/node[.point][@domain])")
     zone, net = int(match["zone"]), int(match["net"])
@@ -100,8 +105,7 @@ def _parse(text: str) -> Address:
         raise AddressError(f"{text!r}: zone and net are 1 to {_HIGHEST}")
     if node > _HIGHEST or point > _HIGHEST:
         raise AddressError(f"{text!r}: node and point are at most {_HIGHEST}")
-    domain = (match["domain"] or "").split(".", 1)[0].lower()
-    return Address(zone, net, APPLICANT if node == -1 else node, point, domain)
+    return Address(zone, net, APPLICANT if node == -1 else node, point, (match["domain"] or "").lower())
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,15 +124,18 @@ class AddressPattern:
         """Parse a mask.
 
         Raises:
-            AddressError: it has characters that neither an address nor a mask may have.
+            AddressError: it has characters that neither an address nor a mask may have, is an address without its zone,
+                net or node, or is a mask without the zone, which no address would match.
         """
         stripped = text.strip()
         if not re.fullmatch(r"[0-9*?:/.-]+", stripped, re.ASCII):
             raise AddressError(f"{text!r} is not an address pattern (digits, ':', '/', '.', '*' and '?')")
         if "*" not in stripped and "?" not in stripped:
             Address.parse(stripped)
+        elif re.match(r"[0-9?-]*[/.]", stripped, re.ASCII):
+            raise AddressError(f"{text!r} does not begin with a zone (such as 2:5020/*)")
         full = stripped if "." in stripped or stripped.endswith("*") else stripped + ".0"
-        regex = "".join({"*": ".*", "?": "."}.get(char, re.escape(char)) for char in full)
+        regex = "".join({"*": ".*", "?": "."}.get(char, re.escape(char)) for char in re.sub(r"\*+", "*", full))
         return cls(stripped, re.compile(regex))
 
     def matches(self, address: Address) -> bool:
