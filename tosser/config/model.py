@@ -1,0 +1,266 @@
+"""The configuration as a frozen, typed model: one class a section, every key with its meaning.
+
+Only what can be judged by looking at one value is refused here, by pydantic; what takes two of them to see is in
+`tosser.config.check`. The descriptions are also the text of ``docs/configuration.md`` and of the JSON Schema.
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, GetJsonSchemaHandler, SecretStr, WithJsonSchema, model_validator
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
+
+from tosser.codec.packet_header import PacketType
+from tosser.config.section import Section, duration, size
+from tosser.config.services import ArchiverEntry, Limits, Log, Metrics, Mqtt, Toss
+from tosser.config.values import (
+    AddressValue,
+    Age,
+    BasePath,
+    CharsetName,
+    Domain,
+    Duration,
+    Flag,
+    Flavour,
+    Line,
+    NetworkName,
+    PacketPassword,
+    PacketTypeValue,
+    PathValue,
+    PatternValue,
+    Size,
+    Tag,
+    Zone,
+    at_least,
+    refuse,
+)
+from tosser.rules.network import StoreKind
+
+_LEAST = at_least("1KiB")
+
+
+def _check_netmail_store(value: StoreKind) -> StoreKind:
+    if value is StoreKind.PASSTHROUGH:
+        raise refuse("netmail to us has to be kept; it cannot be passthrough")
+    return value
+
+
+class System(Section):
+    """Who runs this system; shown in events and written into control lines."""
+
+    name: Line = Field(min_length=1, description="Name of the system.")
+    sysop: Line = Field(min_length=1, description="Name of its sysop.")
+    location: Line = Field(default="", description="Where it is.")
+
+
+class Inbound(Section):
+    """Inbound directories by how much the mailer knew about the sender. At least one is needed."""
+
+    secure: tuple[PathValue, ...] = Field(
+        default=(), description="Where the mailer puts files after a session with a password."
+    )
+    insecure: tuple[PathValue, ...] = Field(
+        default=(),
+        description="Where it puts files from anyone: netmail only, unless the packet password proves the link.",
+    )
+    local: tuple[PathValue, ...] = Field(default=(), description="Where our own programs put packets; trusted.")
+
+
+class Paths(Section):
+    """Directories. Relative paths start where the main configuration file is."""
+
+    state: PathValue = Field(description="Our database, work in progress and the quarantine.")
+    bases: PathValue = Field(description="Where relative paths of message bases start.")
+    inbound: Inbound = Field(description="Inbound directories.")
+    outbound: PathValue | None = Field(
+        default=None,
+        description="Root of the Binkley-style outbound: the directory of the default zone; other zones stand beside "
+        "it. Without it nothing can be sent.",
+    )
+
+
+class NetworkEntry(Section):
+    """One network and our place in it."""
+
+    addresses: tuple[AddressValue, ...] = Field(
+        min_length=1, description="Our addresses in it (AKAs), the main one first."
+    )
+    domain: Domain | None = Field(default=None, description="Domain of its addresses; default the network's name.")
+    zones: tuple[Zone, ...] | None = Field(
+        default=None, min_length=1, description="Zones that belong to it; default those of our addresses."
+    )
+    bad_area: Tag | None = Field(
+        default=None,
+        description="Tag of the area that takes rejected mail; default `BADMAIL.` and the network's name. It is a JAM "
+        "base below `paths.bases` and needs no entry in `areas`.",
+    )
+
+
+class LinkDefaults(Section):
+    """What holds for every link that does not say otherwise."""
+
+    packet_type: PacketTypeValue = Field(default=PacketType.TYPE_2PLUS, description="Type of the packets it gets.")
+    archiver: Line = Field(
+        default="zip",
+        description="How its packets are bundled: `zip`, `none` for bare packets, or the name of an entry of "
+        "`archivers`.",
+    )
+    flavour: Flavour = Field(default=Flavour.NORMAL, description="How urgently the mailer is to send its mail.")
+    max_packet: Annotated[Size, _LEAST] = size("512KiB", "A packet that would grow beyond this is closed.")
+    max_bundle: Annotated[Size, _LEAST] = size("2MiB", "A bundle that would grow beyond this is closed.")
+
+
+class AreaFix(Section):
+    """What the link may ask AreaFix for."""
+
+    password: SecretStr = Field(min_length=1, description="Password of its requests.")
+    forward_requests: Flag = Field(
+        default=False, description="Whether it is an uplink that areas unknown here may be requested from."
+    )
+
+
+class LinkEntry(Section):
+    """A system we exchange mail with."""
+
+    address: AddressValue = Field(description="Its address.")
+    network: Line | None = Field(
+        default=None,
+        description="Its network; needed only where its zone belongs to several and the address has no domain.",
+    )
+    name: Line = Field(default="", description="What we call it.")
+    sysop: Line = Field(default="", description="Name of its sysop.")
+    our_aka: AddressValue | None = Field(
+        default=None,
+        description="The AKA we use towards it; default the closest one: same net, else same zone, else the main one.",
+    )
+    packet_password: PacketPassword = Field(
+        default=SecretStr(""),
+        description="Password of packets both ways, at most 8 characters; letter case does not count. Without one its "
+        "echomail is accepted from secure inbounds only.",
+    )
+    packet_type: PacketTypeValue | None = Field(default=None, description="Overrides `link_defaults.packet_type`.")
+    archiver: Line | None = Field(default=None, description="Overrides `link_defaults.archiver`.")
+    flavour: Flavour | None = Field(default=None, description="Overrides `link_defaults.flavour`.")
+    max_packet: Annotated[Size, _LEAST] | None = Field(
+        default=None, description="Overrides `link_defaults.max_packet`."
+    )
+    max_bundle: Annotated[Size, _LEAST] | None = Field(
+        default=None, description="Overrides `link_defaults.max_bundle`."
+    )
+    areafix: AreaFix | None = Field(
+        default=None, description="What it may ask AreaFix for; without this section, nothing."
+    )
+
+
+class AreaDefaults(Section):
+    """What holds for every area that does not say otherwise."""
+
+    store: StoreKind = Field(
+        default=StoreKind.JAM, description="Where messages are kept: `jam`, or `passthrough` to keep none."
+    )
+    dupe_history: Annotated[Duration, at_least("1h")] = duration(
+        "30d", "How long a message is remembered, so that its duplicate is recognised."
+    )
+    max_age: Age = duration("365d", "Older messages go to the bad area; `unlimited` accepts any age.")
+    max_future: Age = duration(
+        "7d",
+        "Messages dated further ahead go to the bad area; `unlimited` accepts any. A week forgives time zones and "
+        "clocks that are some days off, not a wrong year.",
+    )
+    charset: CharsetName = Field(default="CP437", description="Character set of messages that do not state theirs.")
+
+
+class AreaLink(Section):
+    """A link of an area; just its address means the defaults."""
+
+    address: AddressValue = Field(description="Address of one of the `links`.")
+    read: Flag = Field(default=True, description="Whether it gets the area's messages.")
+    write: Flag = Field(default=True, description="Whether messages from it are accepted.")
+    mandatory: Flag = Field(default=False, description="Whether it may not unlink the area.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_address(cls, value: object) -> object:
+        return {"address": value} if isinstance(value, str) else value
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """Describe both ways to write it."""
+        schema = handler.resolve_ref_schema(handler(core_schema))
+        return {"anyOf": [{"type": "string", "title": "address"}, schema]}
+
+
+class AreaEntry(Section):
+    """One echomail area."""
+
+    tag: Tag = Field(description="Its tag; letter case does not count.")
+    description: Line = Field(default="", description="What it is about.")
+    network: Line | None = Field(default=None, description="Its network; default the only one, else that of its links.")
+    path: BasePath | None = Field(
+        default=None,
+        description="Path of its message base without suffix; relative ones start at `paths.bases`. Default the tag in "
+        "lower case, with characters other than letters, digits, `.`, `_` and `-` percent-encoded.",
+    )
+    aka: AddressValue | None = Field(default=None, description="Our AKA in it; default the main one of its network.")
+    links: tuple[AreaLink, ...] = Field(default=(), description="The links that carry it.")
+    paused: Flag = Field(default=False, description="Whether nothing is accepted for now.")
+    store: StoreKind | None = Field(default=None, description="Overrides `area_defaults.store`.")
+    dupe_history: Annotated[Duration, at_least("1h")] | None = Field(
+        default=None, description="Overrides `area_defaults.dupe_history`."
+    )
+    max_age: Age | None = Field(default=None, description="Overrides `area_defaults.max_age`.")
+    max_future: Age | None = Field(default=None, description="Overrides `area_defaults.max_future`.")
+    charset: CharsetName | None = Field(default=None, description="Overrides `area_defaults.charset`.")
+
+
+class RouteEntry(Section):
+    """Where netmail for some addresses goes. The first entry that matches counts."""
+
+    match: PatternValue = Field(description="Which addresses, such as `1337:*` or `2:5020/*`.")
+    via: AddressValue = Field(description="The link that gets it.")
+
+
+class Netmail(Section):
+    """Where netmail is kept and where it goes."""
+
+    store: Annotated[StoreKind, AfterValidator(_check_netmail_store), WithJsonSchema({"enum": ["jam"]})] = Field(
+        default=StoreKind.JAM, description="How messages are kept."
+    )
+    path: BasePath = Field(
+        default=Path("netmail"),
+        description="Path of its message base without suffix; relative ones start at `paths.bases`.",
+    )
+    charset: CharsetName = Field(default="CP437", description="Character set of messages that do not state theirs.")
+    publish_text: Flag = Field(
+        default=False, description="Whether the event of a netmail has its text. Netmail is private: it has not."
+    )
+    routes: tuple[RouteEntry, ...] = Field(default=(), description="Routes for netmail to other systems, in order.")
+
+
+class Config(Section):
+    """The whole configuration."""
+
+    include: Annotated[
+        object, WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]})
+    ] = Field(
+        default=(),
+        description="Other files to read, as a glob or a list of globs relative to this file. Lists append, mappings "
+        "merge; the same scalar in two files is an error.",
+    )
+    system: System = Field(description="Who runs this system.")
+    paths: Paths = Field(description="Directories.")
+    networks: dict[NetworkName, NetworkEntry] = Field(min_length=1, description="The networks we are in, by name.")
+    link_defaults: LinkDefaults = Field(default=LinkDefaults(), description="What holds for every link.")
+    links: tuple[LinkEntry, ...] = Field(default=(), description="The systems we exchange mail with.")
+    area_defaults: AreaDefaults = Field(default=AreaDefaults(), description="What holds for every area.")
+    areas: tuple[AreaEntry, ...] = Field(default=(), description="The echomail areas.")
+    netmail: Netmail = Field(default=Netmail(), description="Where netmail is kept and where it goes.")
+    archivers: dict[str, ArchiverEntry] = Field(
+        default={}, description="Programs for archives other than ZIP, by a name of your choice."
+    )
+    limits: Limits = Field(default=Limits(), description="Bounds on what is accepted from outside.")
+    mqtt: Mqtt | None = Field(default=None, description="The MQTT broker that events are published on.")
+    toss: Toss = Field(default=Toss(), description="How inbound files are worked through.")
+    metrics: Metrics | None = Field(default=None, description="Prometheus metrics over HTTP.")
+    log: Log = Field(default=Log(), description="The log.")

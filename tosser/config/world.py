@@ -1,0 +1,320 @@
+"""From the model to the sysop's world: networks, links and areas with every default filled in.
+
+Building it is also how cross references are checked: what does not fit becomes a `Complaint` and is left out. A
+configuration that passed the check builds without any. Addresses get the domain of their network, paths become
+absolute, and our AKA towards a link is the closest one (same net, same zone, main).
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from tosser.address import Address
+from tosser.config.complaint import Complaint, Gaps, suggest
+from tosser.errors import AddressError
+from tosser.rules.network import Area, AreaLink, Link, NetmailRules, Network, Rulebook, StoreKind
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tosser.config.model import AreaEntry, Config, LinkEntry, NetworkEntry
+    from tosser.config.source import Location
+
+
+_FULL = AreaLink()
+_FULL_RIGHTS = (_FULL.read, _FULL.write, _FULL.mandatory)
+_NONE: list[Link | None] = []
+
+
+def build_rulebook(config: Config) -> Rulebook:
+    """Build the world of a configuration that `tosser.config.loading.load_config` accepted."""
+    return World(config).rulebook()
+
+
+def base_name(tag: str) -> str:
+    """Give the default base path of an area below ``paths.bases``: its tag in lower case, safe as one file name.
+
+    Characters outside ``[a-z0-9._-]`` are percent-encoded (RFC 3986, 2.1), and so is a leading dot, so that no tag
+    names a hidden file or another directory.
+    """
+    name = quote(tag.lower(), safe="").replace("~", "%7E")
+    return f"%2E{name[1:]}" if name.startswith(".") else name
+
+
+def closest(akas: Sequence[Address], remote: Address) -> Address:
+    """Choose among our AKAs of one network the one towards a system: same net, else same zone, else the first."""
+    same_zone = [aka for aka in akas if aka.zone == remote.zone]
+    same_net = [aka for aka in same_zone if aka.net == remote.net]
+    return (same_net or same_zone or akas)[0]
+
+
+@dataclass(slots=True)
+class World:
+    """The world of one configuration, built step by step.
+
+    Attributes:
+        config: the model.
+        gaps: what it lacks because it could not be read.
+        complaints: what does not fit.
+    """
+
+    config: Config
+    gaps: Gaps = field(default_factory=Gaps)
+    complaints: list[Complaint] = field(default_factory=list)
+    _networks: dict[str, Network] = field(default_factory=dict)
+    _own: dict[Address, Location] = field(default_factory=dict)
+    _links: dict[Address, Link] = field(default_factory=dict)
+    _systems: dict[Address, list[Link | None]] = field(default_factory=dict)
+    """Links by address without domain; ``None`` stands for one that is known but could not be placed in a network."""
+    _places: dict[Address, Location] = field(default_factory=dict)
+    _areas: dict[tuple[str, str], Area] = field(default_factory=dict)
+    _tags: dict[tuple[str, str], Location] = field(default_factory=dict)
+    _paths: dict[str, Location] = field(default_factory=dict)
+    _bases: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._bases = str(self.config.paths.bases)
+
+    def rulebook(self) -> Rulebook:
+        """Build all of it; called once."""
+        config = self.config
+        for name, network in config.networks.items():
+            self._add_network(name, network)
+        self._compare_networks()
+        self._systems = {system: [None] for text in self.gaps.texts if (system := _system_in(text))}
+        for index, link in enumerate(config.links):
+            self._add_link(link, ("links", index))
+        netmail = self._netmail()
+        for index, area in enumerate(config.areas):
+            self._add_area(area, ("areas", index))
+        return Rulebook(self._networks, self._links, self._areas, netmail)
+
+    def _complain(self, location: Location, what: str, hint: str = "", *, key: bool = False) -> None:
+        self.complaints.append(Complaint(location, what, hint, key))
+
+    def _complain_twice(self, location: Location, what: str, other: Location) -> None:
+        self.complaints.append(Complaint(location, what, other=other))
+
+    def _base_path(self, path: str, location: Location) -> str:
+        """Make a base path absolute, and refuse one that another base has."""
+        absolute = os.path.normpath(path if path.startswith("/") else f"{self._bases}/{path}")
+        taken = self._paths.setdefault(absolute, location)
+        if taken is not location:
+            self._complain_twice(location, f"base path {absolute} is given before", taken)
+        return absolute
+
+    # --- networks
+
+    def _add_network(self, name: str, entry: NetworkEntry) -> None:
+        place: Location = ("networks", name)
+        domain = entry.domain or name.lower()
+        zones = frozenset(entry.zones or (address.zone for address in entry.addresses))
+        addresses = tuple(replace(address, domain=domain) for address in entry.addresses)
+        for index, (given, address) in enumerate(zip(entry.addresses, addresses, strict=True)):
+            where = (*place, "addresses", index)
+            if address.zone not in zones:
+                self._complain(where, f"zone {address.zone} is not among the zones of network {name}")
+            if given.domain not in {"", domain}:
+                self._complain(where, f"its domain is not that of network {name}, {domain}")
+            first = self._own.setdefault(address, where)
+            if first != where:
+                self._complain_twice(where, f"address {address} is given before", first)
+        bad_area = entry.bad_area or f"BADMAIL.{name.upper()}"
+        bad_path = self._base_path(base_name(bad_area), (*place, "bad_area"))
+        self._networks[name] = Network(name, domain, addresses, zones, bad_area, bad_path)
+
+    def _compare_networks(self) -> None:
+        """Refuse two networks with the same zone and domain: no address could tell them apart."""
+        seen: dict[tuple[int, str], str] = {}
+        for name, network in self._networks.items():
+            for zone in sorted(network.zones):
+                first = seen.setdefault((zone, network.domain), name)
+                if first != name:
+                    what = f"zone {zone} with domain {network.domain} belongs to network {first} already"
+                    self._complain(("networks", name), what, key=True)
+
+    def _unsure_of(self, name: str) -> bool:
+        """Tell whether the parts of a network that others refer to could not all be read."""
+        return any(self.gaps.touch("networks", name, part) for part in ("addresses", "domain", "zones"))
+
+    def _unsure_of_any(self) -> bool:
+        names = {str(gap[1]) for gap in self.gaps.locations if gap[0] == "networks" and len(gap) > 1}
+        return ("networks",) in self.gaps.locations or any(map(self._unsure_of, names))
+
+    # --- links
+
+    def _add_link(self, entry: LinkEntry, place: Location) -> None:
+        given = entry.address
+        own = next((aka for aka in self._own if aka.same_system(given)), None)
+        if own is not None:
+            self._complain((*place, "address"), f"{given} is one of our own addresses")
+        network = self._network_of_link(entry, place)
+        if network is None:
+            self._systems.setdefault(given.without_domain, []).append(None)
+            return
+        address = replace(given, domain=network.domain)
+        first = self._places.setdefault(address, place)
+        if first != place:
+            self._complain_twice((*place, "address"), f"link {given} is given before", (*first, "address"))
+            return
+        password = entry.packet_password.get_secret_value().upper().encode("ascii")
+        our_aka = self._aka(entry.our_aka, network, (*place, "our_aka")) or closest(network.addresses, address)
+        link = Link(address, network.name, entry.name, entry.sysop, password, our_aka)
+        self._links[address] = link
+        self._systems.setdefault(address.without_domain, []).append(link)
+
+    def _network_of_link(self, entry: LinkEntry, place: Location) -> Network | None:
+        address = entry.address
+        if entry.network is not None:
+            network = self._network_named(entry.network, (*place, "network"))
+            if network and address.zone not in network.zones and not self._unsure_of(network.name):
+                what = f"zone {address.zone} is not among the zones of network {network.name}"
+                self._complain((*place, "address"), what)
+            elif network and address.domain not in {"", network.domain}:
+                what = f"its domain is not that of network {network.name}, {network.domain}"
+                self._complain((*place, "address"), what)
+            return network
+        found = [
+            network
+            for network in self._networks.values()
+            if address.zone in network.zones and address.domain in {"", network.domain}
+        ]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            names = " and ".join(network.name for network in found)
+            what = f"zone {address.zone} belongs to networks {names}; say which is meant with `network:`"
+            self._complain((*place, "address"), what)
+        elif not self._unsure_of_any():
+            domain = f" with domain {address.domain}" if address.domain else ""
+            self._complain((*place, "address"), f"zone {address.zone}{domain} belongs to no network")
+        return None
+
+    def _network_named(self, name: str, place: Location) -> Network | None:
+        network = self._networks.get(name)
+        if network is None and not self._unsure_of(name):
+            self._complain(place, f"unknown network {name!r}", suggest(name, self._networks))
+        return network
+
+    def _aka(self, address: Address | None, network: Network, place: Location) -> Address | None:
+        """Find the address among ours in the network; ``None`` when none is given, or it is not ours."""
+        if address is None:
+            return None
+        own = next((aka for aka in network.addresses if aka.same_system(address)), None)
+        if own is None and not self._unsure_of(network.name):
+            known = [str(aka.without_domain) for aka in network.addresses]
+            what = f"{address} is not one of our addresses in network {network.name}"
+            self._complain(place, what, suggest(str(address.without_domain), known))
+        return own
+
+    def _links_at(self, address: Address) -> list[Link | None]:
+        """Find the links that an address may mean."""
+        found = self._systems.get(address.without_domain, _NONE)
+        if address.domain:
+            return [link for link in found if link is None or link.address.domain == address.domain]
+        return found
+
+    def _complain_unknown(self, address: Address, place: Location) -> None:
+        known = [str(system) for system in self._systems]
+        self._complain(place, f"unknown link {address}", suggest(str(address.without_domain), known))
+
+    # --- areas
+
+    def _add_area(self, entry: AreaEntry, place: Location) -> None:
+        candidates = [self._links_at(link.address) for link in entry.links]
+        if [] in candidates:
+            for index, found in enumerate(candidates):
+                if not found:
+                    self._complain_unknown(entry.links[index].address, (*place, "links", index))
+        network = self._network_of_area(entry, candidates, place)
+        if network is None:
+            return
+        key = (network.name, entry.tag)
+        first = self._tags.setdefault(key, place)
+        if first != place:
+            self._complain_twice((*place, "tag"), f"area {entry.tag} is given before", (*first, "tag"))
+            return
+        if entry.tag == network.bad_area:
+            self._complain((*place, "tag"), f"{entry.tag} is the bad area of network {network.name} and needs no entry")
+        self._areas[key] = self._area(entry, network, self._area_links(entry, candidates, network, place), place)
+
+    def _area(self, entry: AreaEntry, network: Network, links: dict[Address, AreaLink], place: Location) -> Area:
+        defaults = self.config.area_defaults
+        store = entry.store or defaults.store
+        path = ""
+        if store is not StoreKind.PASSTHROUGH:
+            where = (*place, "path" if entry.path else "tag")
+            path = self._base_path(str(entry.path) if entry.path else base_name(entry.tag), where)
+        max_age = defaults.max_age if entry.max_age is None else entry.max_age
+        max_future = defaults.max_future if entry.max_future is None else entry.max_future
+        history = defaults.dupe_history if entry.dupe_history is None else entry.dupe_history
+        return Area(
+            tag=entry.tag,
+            network=network.name,
+            description=entry.description,
+            store=store,
+            path=path,
+            aka=self._aka(entry.aka, network, (*place, "aka")) or network.main,
+            links=links,
+            dupe_history=int(history),
+            max_age=None if math.isinf(max_age) else int(max_age),
+            max_future=None if math.isinf(max_future) else int(max_future),
+            paused=entry.paused,
+            charset=entry.charset or defaults.charset,
+        )
+
+    def _network_of_area(
+        self, entry: AreaEntry, candidates: list[list[Link | None]], place: Location
+    ) -> Network | None:
+        if entry.network is not None:
+            return self._network_named(entry.network, (*place, "network"))
+        if len(self._networks) == 1:
+            return next(iter(self._networks.values()))
+        certain = {found[0].network for found in candidates if len(found) == 1 and found[0]}
+        if len(certain) == 1:
+            return self._networks[certain.pop()]
+        if certain:
+            names = " and ".join(sorted(certain))
+            self._complain(place, f"its links belong to networks {names}; say which is meant with `network:`")
+        elif all(None not in found for found in candidates) and not self._unsure_of_any():
+            self._complain(place, "there are several networks and no link tells which; say it with `network:`")
+        return None
+
+    def _area_links(
+        self, entry: AreaEntry, candidates: list[list[Link | None]], network: Network, place: Location
+    ) -> dict[Address, AreaLink]:
+        links: dict[Address, AreaLink] = {}
+        for index, (given, found) in enumerate(zip(entry.links, candidates, strict=True)):
+            link = next((link for link in found if link and link.network == network.name), None)
+            if link is not None:
+                before = len(links)
+                rights = (given.read, given.write, given.mandatory)
+                links[link.address] = _FULL if rights == _FULL_RIGHTS else AreaLink(*rights)
+                if len(links) == before:
+                    what = f"link {given.address} is given before in this area"
+                    self._complain((*place, "links", index), what)
+            elif found and found[0]:
+                what = f"link {given.address} belongs to network {found[0].network}, the area to {network.name}"
+                self._complain((*place, "links", index), what)
+        return links
+
+    # --- netmail
+
+    def _netmail(self) -> NetmailRules:
+        netmail = self.config.netmail
+        for index, route in enumerate(netmail.routes):
+            if not self._links_at(route.via):
+                self._complain_unknown(route.via, ("netmail", "routes", index, "via"))
+        path = self._base_path(str(netmail.path), ("netmail", "path"))
+        return NetmailRules(netmail.store, path, netmail.charset, netmail.publish_text)
+
+
+def _system_in(text: str) -> Address | None:
+    try:
+        return Address.parse(text).without_domain
+    except AddressError:
+        return None
