@@ -1,0 +1,199 @@
+"""What is left in a JAM base of an append that was cut off by a signal, or by a power cut that kept part of it.
+
+Looking changes nothing. A record is ours when its subfields, its text and its date are those of one of our messages;
+the numbers and times in its header do not count, and each record counts for one message.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from tosser.codec.jam import (
+    DELETED_INDEX_RECORD,
+    INDEX_RECORD_LENGTH,
+    NONE,
+    JamAttribute,
+    MessageHeader,
+    Subfield,
+    parse_index,
+    parse_subfields,
+)
+from tosser.errors import JamError
+from tosser.stores.jam_reader import read_at
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tosser.codec.jam import FixedHeader
+    from tosser.codec.jam_message import JamRecord
+    from tosser.stores.base import BasePosition
+    from tosser.stores.jam_files import JamFiles, Sizes
+
+
+@dataclass(slots=True)
+class Remains:
+    """What stands in a base from a recorded position on.
+
+    Attributes:
+        wanted: how many messages the append had.
+        moved: the base was packed or renumbered, so the position means nothing and all of the base was searched.
+        start: offset in the index from which it was searched.
+        numbers: number in the base of each of our messages that is there, by its place in the append.
+        broken: positions in the index that lead to nothing, or to a message of ours with holes.
+        foreign: how many messages of others are there.
+        index: the index from ``start`` on as it should be, where part of a record in it puts the rest out of step.
+        active: what the header should count, ``None`` where that cannot be known.
+    """
+
+    wanted: int
+    moved: bool
+    start: int
+    numbers: dict[int, int] = field(default_factory=dict)
+    broken: list[int] = field(default_factory=list)
+    foreign: int = 0
+    index: bytes | None = None
+    active: int | None = None
+
+    @property
+    def whole(self) -> bool:
+        """Whether all of our messages are there, and nothing needs mending."""
+        return len(self.numbers) == self.wanted and not self.broken and self.index is None
+
+    @property
+    def ours_alone(self) -> bool:
+        """Whether everything from the position on may be cut off, because nobody else's message is there."""
+        return not self.moved and not self.foreign
+
+
+def last_header_offset(files: JamFiles, index_length: int) -> int:
+    """Where the index says that the last message of so many bytes of index has its header; 0 for an empty index."""
+    if index_length < INDEX_RECORD_LENGTH:
+        return 0
+    data = os.pread(files.jdx, INDEX_RECORD_LENGTH, index_length - INDEX_RECORD_LENGTH)
+    return parse_index(data)[0].header_offset if data else 0
+
+
+def look_for(files: JamFiles, since: BasePosition, records: Sequence[JamRecord]) -> Remains:
+    """Find out what stands in a base, locked by the caller, since a position.
+
+    Args:
+        files: the base.
+        since: where it ended before the append.
+        records: those of the append, in order.
+
+    Raises:
+        JamError: the base has no header.
+    """
+    fixed = files.fixed_header()
+    sizes = files.sizes()
+    moved = _was_moved(files, since, fixed, sizes)
+    remains = Remains(len(records), moved, 0 if moved else since.jdx)
+    index = os.pread(files.jdx, sizes.jdx - remains.start, remains.start)
+    if len(index) % INDEX_RECORD_LENGTH:
+        index = remains.index = _in_step(index, files, sizes)
+    search = _Search(records)
+    living = 0
+    for at in range(0, len(index), INDEX_RECORD_LENGTH):
+        if index.startswith(DELETED_INDEX_RECORD, at):
+            continue
+        position = (remains.start + at) // INDEX_RECORD_LENGTH
+        found = _read(files, sizes, index[at : at + INDEX_RECORD_LENGTH])
+        place = search.take(found) if found else None
+        if place is not None:
+            remains.numbers[place] = fixed.base_number + position
+        elif found is None or search.has_with_holes(found):
+            if not moved:
+                remains.broken.append(position)
+            continue
+        else:
+            remains.foreign += 1
+        living += not (found and found.deleted)
+    if not moved:
+        remains.active = since.count + living
+    return remains
+
+
+def _was_moved(files: JamFiles, since: BasePosition, fixed: FixedHeader, sizes: Sizes) -> bool:
+    """Whether the base before the position is no longer what it was; a message deleted in place does not count."""
+    if not since.jhr:
+        return False
+    if fixed.base_number != since.base_number:
+        return True
+    if sizes.jhr < since.jhr or sizes.jdt < since.jdt or sizes.jdx < since.jdx:
+        return True
+    return last_header_offset(files, since.jdx) not in {since.last, NONE}
+
+
+@dataclass(slots=True)
+class _Found:
+    """A record that was read."""
+
+    header: MessageHeader
+    raw_subfields: bytes
+    text: bytes
+    subfields: list[Subfield]
+
+    @property
+    def deleted(self) -> bool:
+        return bool(self.header.attribute & JamAttribute.DELETED)
+
+
+def _read(files: JamFiles, sizes: Sizes, record: bytes) -> _Found | None:
+    """Read what an index record leads to; a header with nothing but zeros behind it counts as nothing."""
+    try:
+        header, raw_subfields, text = read_at(files, sizes, parse_index(record)[0].header_offset)
+    except JamError:
+        return None
+    subfields = parse_subfields(raw_subfields)
+    if not any(data for _, data in subfields) and not text.strip(b"\0"):
+        return None
+    return _Found(header, raw_subfields, text, subfields)
+
+
+def _in_step(index: bytes, files: JamFiles, sizes: Sizes) -> bytes:
+    """Take the part of a record out of an index that a power cut left there; others may have written behind it."""
+    odd = len(index) % INDEX_RECORD_LENGTH
+    for at in range(0, len(index) - odd, INDEX_RECORD_LENGTH):
+        record, later = (index[start : start + INDEX_RECORD_LENGTH] for start in (at, at + odd))
+        if record != DELETED_INDEX_RECORD and _read(files, sizes, record) is None and _read(files, sizes, later):
+            return index[:at] + index[at + odd :]
+    return index[:-odd]
+
+
+class _Search:
+    """Our messages that have not been found yet."""
+
+    def __init__(self, records: Sequence[JamRecord]) -> None:
+        self._records = records
+        self._by_subfields: dict[tuple[Subfield, ...], list[int]] = {}
+        self._by_lengths: dict[tuple[int, int], list[int]] = {}
+        for place, record in enumerate(records):
+            self._by_subfields.setdefault(_key(parse_subfields(record.subfields)), []).append(place)
+            self._by_lengths.setdefault((len(record.subfields), len(record.text)), []).append(place)
+
+    def take(self, found: _Found) -> int | None:
+        """Give the place of the message that a record holds, once; one deleted meanwhile may have lost its text."""
+        places = self._by_subfields.get(_key(found.subfields), [])
+        for place in places:
+            record = self._records[place]
+            same_text = found.text == record.text or (found.deleted and not found.text)
+            if same_text and record.written in {None, found.header.written}:
+                places.remove(place)
+                return place
+        return None
+
+    def has_with_holes(self, found: _Found) -> bool:
+        """Whether a record is one of our messages with zeros in place of blocks that never reached the disk."""
+        there = found.raw_subfields + found.text
+        for place in self._by_lengths.get((len(found.raw_subfields), len(found.text)), ()):
+            ours = self._records[place].subfields + self._records[place].text
+            if all(byte in {0, own} for byte, own in zip(there, ours, strict=True)):
+                return True
+        return False
+
+
+def _key(subfields: list[Subfield]) -> tuple[Subfield, ...]:
+    """Subfields as they are compared: without their order, in which another version of ours may have differed."""
+    return tuple(sorted(subfields))
