@@ -1,4 +1,4 @@
-"""The one place for file changes that must survive: every rename, append, truncate, sync and unlink of mail goes through here.
+"""The one place for file changes that must survive: renames, appends, truncations, syncs and unlinks of mail.
 
 Having one place makes the order of writes reviewable, and lets the crash suite stop the process at each of them. All
 functions raise `OSError` as the system gives it; callers map it where they know what the file was for.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
 
 FILE_MODE = 0o640
 DIRECTORY_MODE = 0o750
+_COPY_SIZE = 1024 * 1024
 
 
 def make_directory(path: Path) -> None:
@@ -43,6 +43,15 @@ def claim(source: Path, target: Path) -> None:
 def unlink(path: Path) -> None:
     """Remove a file; one that is gone already is fine, so that a repeated step does no harm."""
     path.unlink(missing_ok=True)
+
+
+def remove_empty_directory(path: Path) -> None:
+    """Remove a directory; one that is gone already, or is not empty, is left as it is."""
+    try:
+        path.rmdir()
+    except OSError as error:
+        if error.errno not in {errno.ENOENT, errno.ENOTEMPTY}:
+            raise
 
 
 def write_at(descriptor: int, data: bytes | memoryview, offset: int) -> None:
@@ -84,6 +93,9 @@ def write_whole(path: Path, chunks: Iterable[bytes], *, sync: bool = True) -> No
             offset += len(chunk)
         if sync:
             sync_file(descriptor)
+    except BaseException:
+        unlink(temporary)
+        raise
     finally:
         os.close(descriptor)
     rename(temporary, path)
@@ -92,7 +104,7 @@ def write_whole(path: Path, chunks: Iterable[bytes], *, sync: bool = True) -> No
 
 
 def move(source: Path, target: Path) -> None:
-    """Move a file durably, also between file systems; a source that is gone while the target exists is a finished move."""
+    """Move a file durably, also between file systems; a source that is gone while the target is there was moved."""
     try:
         rename(source, target)
     except FileNotFoundError:
@@ -103,6 +115,6 @@ def move(source: Path, target: Path) -> None:
         if error.errno != errno.EXDEV:
             raise
         with source.open("rb") as stream:
-            write_whole(target, iter(lambda: stream.read(shutil.COPY_BUFSIZE), b""))
+            write_whole(target, iter(lambda: stream.read(_COPY_SIZE), b""))
         unlink(source)
     sync_directory(target.parent)

@@ -10,6 +10,7 @@
     │   ├── KludgeError    a control line that breaks its grammar
     │   └── JamError       not a JAM record
     ├── ArchiveError       a bundle that cannot or must not be unpacked
+    ├── QuarantineError    an entry of the quarantine that is not there, or cannot be put back
     ├── StoreError         a message base cannot be read or written
     │   └── StoreLocked    another program holds its lock
     ├── StateError         our own database cannot be used
@@ -116,6 +117,10 @@ class ArchiveError(TosserError):
         self.what = what
         self.reason = reason
         super().__init__(what)
+
+
+class QuarantineError(TosserError):
+    """An entry of the quarantine is not there, or cannot be put back where it came from."""
 
 
 class StoreError(TosserError):

@@ -1,7 +1,7 @@
 """Reason codes: why a file or a message ended where it did.
 
-One vocabulary for logs, events, metrics, quarantine notes and ``tosser explain``, so that a code seen in one place can be
-searched in all others. The code is the enum value; ``text`` is the sentence for people; ``docs/quarantine.md`` lists
+One vocabulary for logs, events, metrics, quarantine notes and ``tosser explain``, so that a code seen in one place can
+be searched in all others. The code is the enum value; ``text`` is the sentence for people; ``docs/quarantine.md`` lists
 them all and a test keeps it so.
 """
 
@@ -55,6 +55,7 @@ class Reason(StrEnum):
     MISSING_PASSWORD = "missing-password"  # noqa: S105 - as above
     INSECURE = "insecure"
     POISON = "poison"
+    NOTE_LOST = "note-lost"
     # --- a message that is not stored in its area
     INVALID_TAG = "invalid-tag"
     UNKNOWN_AREA = "unknown-area"
@@ -110,6 +111,7 @@ _REASON_TEXTS = {
     Reason.MISSING_PASSWORD: "the link has a packet password and the packet carries none",
     Reason.INSECURE: "echomail in an insecure inbound, without a packet password that proves the link",
     Reason.POISON: "processing failed three times without a verdict",
+    Reason.NOTE_LOST: "the note beside a file in the quarantine is missing or broken; the file itself is as it came",
     Reason.INVALID_TAG: "the area tag is missing or has characters that no tag may have",
     Reason.UNKNOWN_AREA: "no area of this network has this tag",
     Reason.NOT_LINKED: "the sender is not linked to the area",

@@ -1,0 +1,132 @@
+"""Is a file in an inbound all there? Told by its own end, or by its lying still.
+
+A packet ends in a zero word exactly at the end of the file (FTS-0001), a ZIP in the record that ends its directory;
+such files are complete the moment they look so. All others, damaged ones among them, have to lie still for a while.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tosser.codec.bundle import HEAD_SIZE, ArchiveType, identify
+from tosser.codec.packet import TERMINATOR, PacketReader, Tolerated
+from tosser.errors import PacketError
+from tosser.inbound.unzip import directory_is_whole
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+LARGEST = 8 * 1024 * 1024
+"""Files of more bytes are not read: that would take as long as they take to settle."""
+_CHUNK = 256 * 1024
+_ZIP_TAIL = 256 * 1024
+
+
+def looks_complete(path: Path) -> bool:
+    """Tell whether a file is surely complete; ``False`` means that its content does not tell.
+
+    Raises:
+        OSError: it cannot be read, or is a link.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode) or not 0 < status.st_size <= LARGEST:
+            return False
+        kind = identify(os.pread(descriptor, HEAD_SIZE, 0))
+        if kind is ArchiveType.PACKET:
+            return _packet_is_whole(descriptor, status.st_size)
+        if kind is ArchiveType.ZIP:
+            tail = os.pread(descriptor, _ZIP_TAIL, max(0, status.st_size - _ZIP_TAIL))
+            return directory_is_whole(tail, status.st_size)
+        return False
+    finally:
+        os.close(descriptor)
+
+
+def _packet_is_whole(descriptor: int, size: int) -> bool:
+    """Walk a packet without its last word: only if the terminator is that word is there none before it.
+
+    Writers that reserve room fill it with zeros, so a terminator further up proves nothing.
+    """
+    end = size - len(TERMINATOR)
+    if os.pread(descriptor, len(TERMINATOR), end) != TERMINATOR:
+        return False
+    reader = PacketReader()
+    try:
+        for at in range(0, end, _CHUNK):
+            reader.feed(os.pread(descriptor, min(_CHUNK, end - at), at))
+        reader.finish()
+    except PacketError:
+        return False
+    return [warning.code for warning in reader.warnings] == [Tolerated.NO_TERMINATOR]
+
+
+@dataclass(slots=True)
+class _Look:
+    """What we saw of a file when it had last changed.
+
+    Attributes:
+        signature: what changes with every change of the file.
+        since: when we first saw it so, by our monotonic clock.
+        looks_complete: what its content said, once it was asked.
+    """
+
+    signature: tuple[int, int, int, int]
+    since: float
+    looks_complete: bool | None = None
+
+
+class Settling:
+    """Remembers files between looks, and tells how long each has yet to lie still.
+
+    How long it has done so already is the age of its last change (ctime), if the clock that stamped it is ours. On a
+    network file system, or where that time is ahead of the clock, only the time between our own looks counts.
+
+    Args:
+        settle: seconds a file must lie still that its own content does not prove complete.
+    """
+
+    def __init__(self, settle: float) -> None:
+        self._settle = settle
+        self._before: dict[str, _Look] = {}
+        self._now: dict[str, _Look] = {}
+
+    def next_round(self) -> None:
+        """Begin a look at all files; those not seen in the round before are forgotten."""
+        self._before, self._now = self._now, {}
+
+    def delay(self, path: Path, status: os.stat_result, *, remote: bool) -> float:
+        """Tell in how many seconds a file may be taken; 0 means now.
+
+        Args:
+            path: the file.
+            status: of the file, just taken.
+            remote: whether another machine's clock stamps its changes.
+        """
+        key = str(path)
+        signature = (status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+        look = self._before.get(key)
+        if look is None or look.signature != signature:
+            look = _Look(signature, time.monotonic())
+        self._now[key] = look
+        still = time.monotonic() - look.since
+        if not remote:
+            still = max(still, time.time() - status.st_ctime)
+        if still >= self._settle:
+            return 0.0
+        if look.looks_complete is None:
+            look.looks_complete = _examine(path)
+        return 0.0 if look.looks_complete else self._settle - still
+
+
+def _examine(path: Path) -> bool:
+    """Ask the content. A file that cannot be read now says nothing; whoever claims it meets the error again."""
+    try:
+        return looks_complete(path)
+    except OSError:
+        return False
