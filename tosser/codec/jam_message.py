@@ -264,10 +264,10 @@ def _cut(name: bytes) -> bytes:
     """Shorten a name to what JAM allows, at a character's start where it is UTF-8."""
     if len(name) <= _NAME_LIMIT:
         return name
-    end = _NAME_LIMIT
-    while end > _NAME_LIMIT - 4 and name[end] & 0xC0 == 0x80:  # noqa: PLR2004 - continuation bytes are 10xxxxxx
-        end -= 1
-    return name[:end]
+    for end in range(_NAME_LIMIT, _NAME_LIMIT - 4, -1):
+        if name[end] & 0xC0 != 0x80:  # noqa: PLR2004 - continuation bytes are 10xxxxxx, three at most
+            return name[:end]
+    return name[:_NAME_LIMIT]
 
 
 def _jam_time(written: datetime | None) -> int | None:
