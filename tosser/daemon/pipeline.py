@@ -25,7 +25,7 @@ from tosser.rules.plan import draw_up
 from tosser.stores.base import BasePosition
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from tosser.codec.stored import BaseMessage
     from tosser.daemon.report import Reporter
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from tosser.inbound.reading import Reader
     from tosser.inbound.spool import ClaimedFile, Spool
     from tosser.rules.batch import Piece
-    from tosser.rules.decision import Decision
+    from tosser.rules.decision import Decision, FileOutcome
     from tosser.rules.network import Rulebook
     from tosser.rules.plan import Plan
     from tosser.rules.verdict import Target
@@ -180,12 +180,14 @@ class Pipeline:
         if numbers is None:
             return
         decision = work.plan.decision
-        notes = [self._keeper.keep(item, claims[item.claim], decision.decided) for item in decision.set_aside]
+        notes = [
+            self._keeper.keep_member(item, claims[item.claim]) for item in decision.set_aside if item.member is not None
+        ]
         self._state.applied(work.entry, self._reporter.results(work.plan, numbers, notes, time.time()))
         self._parked.pop(work.entry, None)
         self._count(decision)
         tell(work.plan)
-        self._give_up_input({outcome.claim for outcome in decision.outcomes}, claims)
+        self._give_up_input(decision.outcomes, claims)
 
     # --- its steps
 
@@ -217,13 +219,23 @@ class Pipeline:
             return base.resume(work.positions[target.path], messages, wait=wait)
         return base.append(messages, wait=wait)
 
-    def _give_up_input(self, claims: set[str], files: Mapping[str, ClaimedFile]) -> None:
-        """Delete finished input, except what a parked batch has still to read."""
-        needed = frozenset().union(*self._parked.values())
-        for claim in claims - needed:
-            if claim in files:
-                self._spool.finish(files[claim])
-            self._trusted.discard(claim)
+    def _give_up_input(self, outcomes: Iterable[FileOutcome], files: Mapping[str, ClaimedFile]) -> None:
+        """Delete finished input, or set it aside; except what a parked batch has still to read."""
+        done = []
+        for outcome in outcomes:
+            file = files.get(outcome.claim)
+            if file is None or outcome.claim in self._needed():
+                continue
+            if outcome.kept:
+                self._keeper.keep_file(outcome, file)
+            else:
+                done.append(file)
+            self._trusted.discard(outcome.claim)
+        self._spool.finish(*done)
+
+    def _needed(self) -> frozenset[str]:
+        """Tell which files parked batches have still to read."""
+        return frozenset().union(*self._parked.values())
 
     @contextmanager
     def _surprises(self, claims: Mapping[str, ClaimedFile]) -> Iterator[None]:
@@ -281,10 +293,9 @@ class Pipeline:
 
     def _toss_leftovers(self) -> None:
         """Finish or toss what lies in the work directories; what was there before us, or surprised us, one by one."""
-        needed = frozenset().union(*self._parked.values())
-        files = {file.claim: file for file in self._spool.claimed() if file.claim not in needed}
-        finished = self._state.finished_claims(list(files))
-        self._give_up_input(finished, files)
+        files = {file.claim: file for file in self._spool.claimed() if file.claim not in self._needed()}
+        finished = self._state.outcomes_of(list(files))
+        self._give_up_input(finished.values(), files)
         trusted = [file for claim, file in files.items() if claim in self._trusted and claim not in finished]
         if trusted:
             self._toss_files(trusted)

@@ -87,6 +87,7 @@ class FileOutcome:
         digest: SHA-256, hexadecimal.
         packets: how many packets and refused members it had.
         counts: messages by reason code, over all its batches.
+        kept: whether the file itself is set aside, not deleted: it is refused, or something follows its packet.
     """
 
     claim: str
@@ -98,6 +99,13 @@ class FileOutcome:
     digest: str
     packets: int
     counts: dict[str, int]
+    kept: bool = False
+
+    @property
+    def kept_as(self) -> FileState:
+        """The state it is set aside in: tossed files with something behind the packet go to the quarantine."""
+        tossed = self.state in {FileState.TOSSED, FileState.DUPLICATE, FileState.EMPTY}
+        return FileState.QUARANTINED if tossed else self.state
 
 
 @dataclass(slots=True)
@@ -317,7 +325,7 @@ class _Deciding:
         return FileOutcome(
             end.file.claim, state, aside.reason if aside else None, aside.what if aside else "",
             aside.offset if aside else None, progress.sender or (aside.sender if aside else None),
-            end.digest, end.packets, counts,
+            end.digest, end.packets, counts, kept=aside is not None and aside.member is None,
         )  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tosser.address import Address
-from tosser.codec.kludge import find_value, parse_intl, parse_point
+from tosser.codec.kludge import find_value, parse_intl, parse_number
 from tosser.errors import KludgeError
 from tosser.rules.policy import resolve_addresses
 
@@ -44,7 +44,7 @@ def _with_point(address: Address, value: bytes | None) -> Address:
     if value is None:
         return address
     try:
-        point = parse_point(value)
+        point = parse_number(value)
     except KludgeError:
         return address
     return Address(address.zone, address.net, address.node, point)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import TypeAdapter
 
+from tosser.reason import FileState, Reason
 from tosser.rules.decision import FileOutcome, FileProgress
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def finish(connection: sqlite3.Connection, outcomes: Iterable[FileOutcome], fini
     """Write down how files ended."""
     connection.executemany(
         """UPDATE files SET progress = NULL, state = ?, reason = ?, what = ?, "offset" = ?, sender = ?, digest = ?,
-           packets = ?, counts = ?, finished = ? WHERE claim = ?""",
+           packets = ?, counts = ?, kept = ?, finished = ? WHERE claim = ?""",
         [
             (
                 o.state,
@@ -80,6 +81,7 @@ def finish(connection: sqlite3.Connection, outcomes: Iterable[FileOutcome], fini
                 o.digest,
                 o.packets,
                 json.dumps(o.counts),
+                o.kept,
                 finished,
                 o.claim,
             )
@@ -98,13 +100,22 @@ def progress_of(connection: sqlite3.Connection, claims: Sequence[str]) -> dict[s
     return found
 
 
-def finished_claims(connection: sqlite3.Connection, claims: Sequence[str]) -> set[str]:
-    """Tell which of the files have reached their final state."""
-    return {
-        claim
-        for claim in claims
-        if connection.execute("SELECT 1 FROM files WHERE claim = ? AND state IS NOT NULL", (claim,)).fetchone()
-    }
+def outcomes_of(connection: sqlite3.Connection, claims: Sequence[str]) -> dict[str, FileOutcome]:
+    """Give the outcomes of those of the files that have reached their final state."""
+    found: dict[str, FileOutcome] = {}
+    for claim in claims:
+        row = connection.execute(
+            """SELECT state, reason, what, "offset", sender, digest, packets, counts, kept FROM files
+               WHERE claim = ? AND state IS NOT NULL""",
+            (claim,),
+        ).fetchone()
+        if row is not None:
+            state, reason, what, offset, sender, digest, packets, counts, kept = row
+            found[claim] = FileOutcome(
+                claim, FileState(state), Reason(reason) if reason else None, what, offset, sender, digest, packets,
+                json.loads(counts), bool(kept),
+            )  # fmt: skip
+    return found
 
 
 def latest(connection: sqlite3.Connection, limit: int) -> list[LedgerEntry]:

@@ -113,9 +113,9 @@ class State:
         """Count an attempt at a file that was left without a verdict; returns how many there were with this one."""
         return self._database.call(ledger.try_again, file)
 
-    def finished_claims(self, claims: Sequence[str]) -> set[str]:
-        """Tell which of the files have reached their final state."""
-        return self._database.call(ledger.finished_claims, claims)
+    def outcomes_of(self, claims: Sequence[str]) -> dict[str, FileOutcome]:
+        """Give the outcomes of those of the files that have reached their final state."""
+        return self._database.call(ledger.outcomes_of, claims)
 
     # --- the publisher
 

@@ -54,6 +54,7 @@ CREATE TABLE files (
     digest TEXT,
     packets INTEGER,
     counts TEXT,                        -- JSON: messages by reason code
+    kept INTEGER NOT NULL DEFAULT 0,    -- whether the file itself is set aside
     finished REAL
 ) STRICT;
 CREATE INDEX files_open ON files (claim) WHERE state IS NULL;
