@@ -26,7 +26,7 @@ _CHUNK = 256 * 1024
 _ZIP_TAIL = 256 * 1024
 
 
-def looks_complete(path: Path) -> bool:
+def looks_complete(path: Path | str) -> bool:
     """Tell whether a file is surely complete; ``False`` means that its content does not tell.
 
     Raises:
@@ -100,7 +100,7 @@ class Settling:
         """Begin a look at all files; those not seen in the round before are forgotten."""
         self._before, self._now = self._now, {}
 
-    def delay(self, path: Path, status: os.stat_result, *, remote: bool) -> float:
+    def delay(self, path: str, status: os.stat_result, *, remote: bool) -> float:
         """Tell in how many seconds a file may be taken; 0 means now.
 
         Args:
@@ -108,12 +108,11 @@ class Settling:
             status: of the file, just taken.
             remote: whether another machine's clock stamps its changes.
         """
-        key = str(path)
         signature = (status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
-        look = self._before.get(key)
+        look = self._before.get(path)
         if look is None or look.signature != signature:
             look = _Look(signature, time.monotonic())
-        self._now[key] = look
+        self._now[path] = look
         still = time.monotonic() - look.since
         if not remote:
             still = max(still, time.time() - status.st_ctime)
@@ -124,7 +123,7 @@ class Settling:
         return 0.0 if look.looks_complete else self._settle - still
 
 
-def _examine(path: Path) -> bool:
+def _examine(path: str) -> bool:
     """Ask the content. A file that cannot be read now says nothing; whoever claims it meets the error again."""
     try:
         return looks_complete(path)

@@ -11,7 +11,9 @@ import os
 import re
 import secrets
 import stat
+import threading
 import time
+from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -122,8 +124,10 @@ class Spool:
 
     def __init__(self, inbounds: Sequence[Inbound], settle: float = 2.0) -> None:
         self._inbounds = tuple(inbounds)
+        self._scanning = threading.Lock()
+        self._ready: deque[Candidate] = deque()
         self._settling = Settling(settle)
-        self._refused: dict[str, tuple[float, str]] = {}
+        self._refused: dict[Candidate, tuple[float, str]] = {}
         self._last_claim = 0
 
     def prepare(self) -> None:
@@ -149,11 +153,16 @@ class Spool:
                     disk.remove_empty_directory(path)
 
     def scan(self) -> Scan:
-        """Look at all inbounds; changes nothing in them."""
-        self._settling.next_round()
+        """Look at all inbounds; changes nothing in them. May be called from any thread."""
+        with self._scanning:
+            self._settling.next_round()
+            return self._scan()
+
+    def _scan(self) -> Scan:
         ready: list[Candidate] = []
         waiting: list[Candidate] = []
         delays: list[float] = []
+        refused = dict(self._refused)
         troubles: list[str] = []
         foreign = 0
         for inbound in self._inbounds:
@@ -169,36 +178,56 @@ class Spool:
                     foreign += 1
                     continue
                 candidate = Candidate(inbound, entry.name, status.st_size, status.st_mtime)
-                delay = max(self._settling.delay(candidate.path, status, remote=remote), self._refusal(candidate.path))
+                delay = self._settling.delay(entry.path, status, remote=remote)
+                if candidate in refused:
+                    since, why = refused[candidate]
+                    troubles.append(why)
+                    delay = max(delay, since + _RETRY_AFTER - time.monotonic())
                 if delay > 0:
                     delays.append(delay)
                 (waiting if delay > 0 else ready).append(candidate)
         ready.sort(key=_by_age)
         waiting.sort(key=_by_age)
         oldest = min((candidate.mtime for candidate in (*ready[:1], *waiting[:1])), default=None)
-        troubles += [why for _, why in self._refused.values()]
         return Scan(ready, waiting, min(delays, default=None), foreign, oldest, troubles)
 
-    def _refusal(self, path: Path) -> float:
-        """Tell in how many seconds a file may be tried again that could not be claimed."""
-        since, _ = self._refused.get(str(path), (None, ""))
-        return 0.0 if since is None else max(0.0, since + _RETRY_AFTER - time.monotonic())
+    def take(self, limit: int) -> list[ClaimedFile]:
+        """Claim the next files that are ready, oldest first; an empty list means that none is.
+
+        The inbounds are looked at again only when all files of the last look are taken, so that a long backlog is not
+        listed over and over.
+
+        Raises:
+            OSError: as `claim`.
+        """
+        claimed: list[ClaimedFile] = []
+        while not claimed:
+            if not self._ready:
+                self._ready.extend(self.scan().ready)
+            if not self._ready:
+                break
+            claimed = self.claim([self._ready.popleft() for _ in range(min(limit, len(self._ready)))])
+        return claimed
 
     def claim(self, candidates: Iterable[Candidate]) -> list[ClaimedFile]:
         """Take files out of their inbounds, in the order given.
 
-        A file that is gone meanwhile is left out; so is one that cannot be moved, which the next scans report.
+        A file that is gone or was changed meanwhile is left out; so is one that cannot be moved, which the next scans
+        report.
 
         Raises:
             OSError: the disk failed; the files moved so far are among the `claimed`.
         """
         claimed = []
+        now = time.monotonic()
+        self._refused = {
+            candidate: refusal for candidate, refusal in self._refused.items() if now - refusal[0] < _RETRY_AFTER
+        }
         for candidate in candidates:
-            self._refused.pop(str(candidate.path), None)
             try:
                 file = self._claim(candidate)
             except OSError as error:
-                self._refused[str(candidate.path)] = (time.monotonic(), f"{candidate.path}: {error.strerror}")
+                self._refused[candidate] = (now, f"{candidate.path}: {error.strerror}")
                 continue
             if file is not None:
                 claimed.append(file)
@@ -219,7 +248,7 @@ class Spool:
         except FileNotFoundError:
             _remove_own_directory(target)
             return None
-        if not stat.S_ISREG(status.st_mode):
+        if not stat.S_ISREG(status.st_mode) or (status.st_size, status.st_mtime) != (candidate.size, candidate.mtime):
             place(target, candidate.inbound.path, candidate.name)
             _remove_own_directory(target)
             return None
