@@ -250,7 +250,7 @@ def file_event(
         "offset": offset,
         "sender": sender,
         "packets": packets,
-        "counts": dict(counts),
+        "counts": {str(code): count for code, count in counts.items()},
         "arrived": utc_text(arrived),
         "finished": utc_text(finished),
     }

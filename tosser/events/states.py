@@ -74,7 +74,7 @@ def area_state_event(
     data = {
         "network": network,
         "area": area,
-        "totals": dict(totals),
+        "totals": {str(code): count for code, count in totals.items()},
         "last": last.data() if last else None,
     }
     topic = Topic(Kind.AREA_STATE, network, area)
