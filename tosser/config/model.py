@@ -257,7 +257,7 @@ class Config(Section):
     areas: tuple[AreaEntry, ...] = Field(default=(), description="The echomail areas.")
     netmail: Netmail = Field(default=Netmail(), description="Where netmail is kept and where it goes.")
     archivers: dict[str, ArchiverEntry] = Field(
-        default={}, description="Programs for archives other than ZIP, by a name of your choice."
+        default={}, description="Programs for archives other than ZIP and tar, by a name of your choice."
     )
     limits: Limits = Field(default=Limits(), description="Bounds on what is accepted from outside.")
     mqtt: Mqtt | None = Field(default=None, description="The MQTT broker that events are published on.")

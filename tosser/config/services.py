@@ -44,7 +44,7 @@ def _command(*placeholders: str) -> AfterValidator:
 
 
 class ArchiverEntry(Section):
-    """A program for archives other than ZIP. It runs without a shell, in a private directory, within the limits."""
+    """A program for archives other than ZIP and tar. It runs without a shell, in a private directory, within limits."""
 
     formats: tuple[ForeignFormat, ...] = Field(
         min_length=1, description="Formats it unpacks; a bundle is recognised by its content, never by its name."
@@ -147,7 +147,11 @@ class Toss(Section):
 class Metrics(Section):
     """Prometheus metrics over HTTP. Without this section nothing listens."""
 
-    listen: EndpointValue = Field(default=Endpoint("127.0.0.1", 9464), description="Address and port to listen on.")
+    listen: EndpointValue = Field(
+        default=Endpoint("127.0.0.1", 9464),
+        description="Address and port to listen on.",
+        json_schema_extra={"default": "127.0.0.1:9464"},
+    )
 
 
 class Log(Section):

@@ -38,6 +38,7 @@ _DOMAIN = re.compile(r"[a-z0-9_~-]{1,31}")
 _PACKET_PASSWORD = re.compile(r"[\x21-\x7e]*")
 _LONGEST_PASSWORD = 8
 _TOPIC = re.compile(r"[^$/+#\x00-\x1f\x7f-\x9f][^/+#\x00-\x1f\x7f-\x9f]*(?:/[^/+#\x00-\x1f\x7f-\x9f]+)*")
+_READ_IN_PROCESS = frozenset({ArchiveType.PACKET, ArchiveType.ZIP, ArchiveType.GZIP, ArchiveType.TAR})
 _HIGHEST_PORT = 65535
 _ENDPOINT = re.compile(r"(?:(?P<host>[A-Za-z0-9._-]+)|\[(?P<bracketed>[0-9A-Fa-f:.]+)\]):(?P<port>[0-9]{1,5})")
 _BROKER = re.compile(r"(?P<scheme>mqtts?)://(?P<endpoint>[^/]+)/?")
@@ -219,9 +220,9 @@ def _check_prefix(value: object) -> str:
     return value
 
 
-def _check_formats(value: ArchiveType) -> ArchiveType:
-    if value in {ArchiveType.PACKET, ArchiveType.ZIP}:
-        raise refuse("packets and ZIP need no program")
+def _check_format(value: ArchiveType) -> ArchiveType:
+    if value in _READ_IN_PROCESS:
+        raise refuse(f"{value} needs no program")
     return value
 
 
@@ -303,7 +304,11 @@ Domain = Annotated[str, *_text(_check_domain, title="domain")]
 CharsetName = Annotated[str, *_text(_check_charset, title="character set")]
 PacketPassword = Annotated[SecretStr, AfterValidator(_check_packet_password)]
 TopicPrefix = Annotated[str, *_text(_check_prefix, title="topic")]
-ForeignFormat = Annotated[ArchiveType, AfterValidator(_check_formats)]
+ForeignFormat = Annotated[
+    ArchiveType,
+    AfterValidator(_check_format),
+    WithJsonSchema({"enum": [kind for kind in ArchiveType if kind not in _READ_IN_PROCESS]}),
+]
 EndpointValue = Annotated[Endpoint, *_text(_parse_endpoint, title="host:port")]
 BrokerValue = Annotated[BrokerUrl, *_text(_parse_broker, title="URL", pattern="^mqtts?://")]
 PacketTypeValue = Annotated[
