@@ -269,7 +269,8 @@ class _Deciding:
                 self._known.add(key)
                 self._decision.dupe_keys.append((verdict.target.network, verdict.target.tag, key))
             indexes.append(self._index(verdict))
-            progress.counts[verdict.reason] = progress.counts.get(verdict.reason, 0) + 1
+            reason = verdict.reason.value
+            progress.counts[reason] = progress.counts.get(reason, 0) + 1
         network = packet.network.name if packet.network else ""
         self._decision.pieces.append(
             PieceDecision(
