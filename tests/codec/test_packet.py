@@ -173,7 +173,7 @@ def test_fates_of_damaged_packets(case: BadInput) -> None:
         (WHOLE + b"\0\0", 2, [], 0),
         (WHOLE + b"\x1a", 2, [], 0),
         (WHOLE + b"\0\x1a" * 64, 2, [], 0),
-        (WHOLE + b"\x1aX", 2, ["trailing-junk"], 2),
+        (WHOLE + b"\x1aX\0", 2, ["trailing-junk"], 3),
         (WHOLE + b"NO CARRIER" * 9, 2, ["trailing-junk"], 90),
         (WHOLE + WHOLE[:57], 2, ["trailing-junk"], 57),
     ],
@@ -181,6 +181,7 @@ def test_fates_of_damaged_packets(case: BadInput) -> None:
 def test_ends_of_packets(data: bytes, count: int, codes: list[str], trailing: int) -> None:
     """A packet may end without its terminator, and with anything behind it that is not another packet."""
     packet = parse_packet(data)
+    assert packet == read_in_pieces(data, [1])
     assert len(packet.messages) == count
     assert [warning.code for warning in packet.warnings] == codes
     assert packet.trailing == trailing
@@ -250,14 +251,21 @@ def test_messages_before_a_sudden_end() -> None:
 
 
 @pytest.mark.parametrize(
-    ("to", "read"),
-    [(b"x" * 36, b"x" * 35), (b"x" * 143, b"x" * 35), ("é".encode() * 18, "é".encode() * 17)],
+    ("raw", "read"),
+    [
+        ((b"x" * 36, b"Ada", b"One"), (b"x" * 35, b"Ada", b"One")),
+        ((b"x" * 143, b"Ada", b"One"), (b"x" * 35, b"Ada", b"One")),
+        ((b"All", b"x" * 36, b"One"), (b"All", b"x" * 35, b"One")),
+        ((b"All", b"Ada", b"x" * 72), (b"All", b"Ada", b"x" * 71)),
+        ((b"All", b"Ada", b"x" * 287), (b"All", b"Ada", b"x" * 71)),
+        (("é".encode() * 18, b"Ada", b"One"), ("é".encode() * 17, b"Ada", b"One")),
+    ],
 )
-def test_overlong_name(to: bytes, read: bytes) -> None:
-    """A name up to four times too long is cut, in UTF-8 between code points, and said to be."""
-    data = WHOLE[:58] + HEAD + DATE + to + b"\0Ada\0One\0Hi\r\0" + GOOD[58:] + b"\0\0"
-    packet = parse_packet(data)
-    assert (packet.messages[0].to, packet.messages[0].sender) == (read, b"Ada")
+def test_overlong_fields(raw: tuple[bytes, ...], read: tuple[bytes, ...]) -> None:
+    """A name or subject up to four times too long is cut, in UTF-8 between code points, and said to be."""
+    packet = parse_packet(WHOLE[:58] + HEAD + DATE + b"\0".join(raw) + b"\0Hi\r\0" + GOOD[58:] + b"\0\0")
+    first = packet.messages[0]
+    assert (first.to, first.sender, first.subject, first.text) == (*read, b"Hi\r")
     assert [message.truncated_fields for message in packet.messages] == [True, False, False]
     assert [(warning.code, warning.offset) for warning in packet.warnings] == [("overlong-field", 58)]
 
@@ -277,6 +285,26 @@ def test_dates_of_other_lengths(field: bytes, date: bytes, codes: list[str]) -> 
     assert [message.date for message in packet.messages] == [date, FIRST.date, FIRST.date]
     assert packet.messages[0].to == b"All"
     assert [warning.code for warning in packet.warnings] == codes
+
+
+@pytest.mark.parametrize("size", [1, 2, 3])
+@pytest.mark.parametrize("cut", range(59, len(GOOD) - 3))
+def test_messages_come_as_soon_as_they_are_whole(cut: int, size: int) -> None:
+    """A message is returned with the piece in which its last byte is, wherever the packet is cut."""
+    reader = PacketReader()
+    for start, end in ((0, cut), (cut, cut + size), (cut + size, len(GOOD))):
+        expected = [message for message in (FIRST, SECOND) if start < message.offset + len(GOOD) - SECOND.offset <= end]
+        assert reader.feed(GOOD[start:end]) == expected
+
+
+def test_text_without_an_end() -> None:
+    """A text that never ends is refused once it is over the limit, not held until the end of the packet."""
+    reader = PacketReader(SMALL)
+    reader.feed(WHOLE[:58] + HEAD + DATE + b"\0\0\0")
+    assert [reader.feed(b"x" * 100) for _ in range(3)] == [[], [], []]
+    with pytest.raises(PacketError) as caught:
+        reader.feed(b"x")
+    assert (caught.value.reason, caught.value.offset) == (Reason.TEXT_TOO_LONG, 58 + 37)
 
 
 def test_last_message_shorter_than_a_date_field() -> None:
