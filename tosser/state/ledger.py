@@ -43,17 +43,21 @@ class LedgerEntry:
 
 
 def enter(connection: sqlite3.Connection, files: Iterable[FileIn]) -> None:
-    """Enter files; those already there stay as they are."""
+    """Enter files about which something was decided; that ends the count of attempts without a verdict."""
     connection.executemany(
-        "INSERT OR IGNORE INTO files (claim, name, inbound, class, size, arrived) VALUES (?, ?, ?, ?, ?, ?)",
+        """INSERT INTO files (claim, name, inbound, class, size, arrived) VALUES (?, ?, ?, ?, ?, ?)
+           ON CONFLICT (claim) DO UPDATE SET attempts = 0""",
         [(file.claim, file.name, file.inbound, file.cls, file.size, file.arrived) for file in files],
     )
 
 
 def try_again(connection: sqlite3.Connection, file: FileIn) -> int:
     """Count an attempt at a file that was left without a verdict; returns how many there were with this one."""
-    enter(connection, [file])
-    connection.execute("UPDATE files SET attempts = attempts + 1 WHERE claim = ?", (file.claim,))
+    connection.execute(
+        """INSERT INTO files (claim, name, inbound, class, size, arrived, attempts) VALUES (?, ?, ?, ?, ?, ?, 1)
+           ON CONFLICT (claim) DO UPDATE SET attempts = attempts + 1""",
+        (file.claim, file.name, file.inbound, file.cls, file.size, file.arrived),
+    )
     (attempts,) = connection.execute("SELECT attempts FROM files WHERE claim = ?", (file.claim,)).fetchone()
     return int(attempts)
 
@@ -61,7 +65,7 @@ def try_again(connection: sqlite3.Connection, file: FileIn) -> int:
 def advance(connection: sqlite3.Connection, progress: Mapping[str, FileProgress]) -> None:
     """Note where files that go on in a later batch stand."""
     connection.executemany(
-        "UPDATE files SET progress = ?, attempts = 0 WHERE claim = ?",
+        "UPDATE files SET progress = ? WHERE claim = ?",
         [(_PROGRESS.dump_json(item).decode(), claim) for claim, item in progress.items()],
     )
 
