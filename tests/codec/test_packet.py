@@ -288,13 +288,16 @@ def test_dates_of_other_lengths(field: bytes, date: bytes, codes: list[str]) -> 
 
 
 @pytest.mark.parametrize("size", [1, 2, 3])
-@pytest.mark.parametrize("cut", range(59, len(GOOD) - 3))
+@pytest.mark.parametrize("cut", range(59, 210))
 def test_messages_come_as_soon_as_they_are_whole(cut: int, size: int) -> None:
     """A message is returned with the piece in which its last byte is, wherever the packet is cut."""
+    written = [replace(FIRST, text=b"x" * 100), replace(SECOND, offset=58 + 47 + 100)]
+    data = build_packet(HEADER, written)
+    ends = [written[1].offset, len(data) - 2]
     reader = PacketReader()
-    for start, end in ((0, cut), (cut, cut + size), (cut + size, len(GOOD))):
-        expected = [message for message in (FIRST, SECOND) if start < message.offset + len(GOOD) - SECOND.offset <= end]
-        assert reader.feed(GOOD[start:end]) == expected
+    for start, end in ((0, cut), (cut, cut + size), (cut + size, len(data))):
+        expected = [message for message, its_end in zip(written, ends, strict=True) if start < its_end <= end]
+        assert reader.feed(data[start:end]) == expected
 
 
 def test_text_without_an_end() -> None:
