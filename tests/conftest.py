@@ -1,7 +1,7 @@
 """What all tests share: bounded hypothesis and a configured node.
 
 A peer that is not installed is a failure, never a skip: the helpers of `tests.peers` say which Debian package is
-missing. Peers with a life of their own are context managers there: `Crashmail`, `Mosquitto`, `Node.start`.
+missing. Each is a context manager there, for tests that need another configuration than the one given here.
 """
 
 from __future__ import annotations
@@ -12,9 +12,12 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.peers.crashmail import Crashmail
 from tests.peers.daemon import Node, node
+from tests.peers.mosquitto import Mosquitto
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 # The same examples on every machine: what one run finds all find. No deadline: slow machines are no failure.
@@ -27,6 +30,28 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 
 @pytest.fixture
-def quiet_node(tmp_path: Path) -> Node:
+def broker(tmp_path: Path) -> Iterator[Mosquitto]:
+    """A mosquitto that lets everybody do everything."""
+    directory = tmp_path / "broker"
+    directory.mkdir()
+    with Mosquitto(directory) as running:
+        yield running
+
+
+@pytest.fixture
+def system(tmp_path: Path) -> Node:
     """A node with five areas, the hub as its link, and no broker."""
-    return node(tmp_path)
+    return node(tmp_path / "node")
+
+
+@pytest.fixture
+def published_system(tmp_path: Path, broker: Mosquitto) -> Node:
+    """A node as `system` that publishes its events on `broker`."""
+    return node(tmp_path / "node", mqtt_url=broker.url)
+
+
+@pytest.fixture
+def hub() -> Iterator[Crashmail]:
+    """A crashmail node, our uplink in the area TQW_GEN."""
+    with Crashmail() as running:
+        yield running
