@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import typer
 
@@ -20,7 +21,7 @@ def list_areas(context: typer.Context, *, as_json: JsonOption = False) -> None:
     rules = build_rulebook(config)
     overview = look_at_state(config)
     totals = {(area.network, area.tag): area for area in overview.areas} if overview else {}
-    rows = []
+    rows: list[dict[str, Any]] = []
     for area in sorted(rules.areas.values(), key=lambda area: (area.network, area.tag)):
         total = totals.get((area.network, area.tag))
         rows.append(

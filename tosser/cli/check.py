@@ -15,8 +15,8 @@ from tosser.config.loading import find_config
 def check(context: typer.Context, *, as_json: JsonOption = False) -> None:
     """Check the configuration and the directories it names.
 
-    Mistakes in the file are printed as ``file:line:column where: what`` and end with 3; a machine that is not ready ends
-    with 1.
+    Mistakes in the file are printed as ``file:line:column where: what`` and end with 3; a machine that is not ready
+    ends with 1.
     """
     path = find_config(context.find_root().obj, os.environ)
     config = load(context)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import typer
 
@@ -20,7 +21,7 @@ def list_links(context: typer.Context, *, as_json: JsonOption = False) -> None:
     rules = build_rulebook(config)
     overview = look_at_state(config)
     totals = {(link.network, link.address): link for link in overview.links} if overview else {}
-    rows = []
+    rows: list[dict[str, Any]] = []
     for link in sorted(rules.links.values(), key=lambda link: link.address):
         address = str(link.address.without_domain)
         total = totals.get((link.network, address))

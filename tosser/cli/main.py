@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from pathlib import Path
+from pathlib import Path  # noqa: TC003 - typer reads the annotations
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -42,7 +42,7 @@ def options(
             help="Configuration file; else $TOSSER_CONFIG, ./tosser.yaml, /etc/tosser/tosser.yaml.",
         ),
     ] = None,
-    _version: Annotated[
+    _version: Annotated[  # noqa: FBT002 - an option, never positional
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-import typer
+import typer  # noqa: TC002 - typer reads the annotations
 
 from tosser.cli.context import load
 

@@ -1,7 +1,7 @@
 """``tosser run``: one process, one lock, one database; a service for each configuration that is in force in turn.
 
-SIGTERM and SIGINT stop it after the batch in hand; SIGHUP reads the configuration again: a good one replaces the service
-between two passes, a bad one is refused whole, and log, event and status say why.
+SIGTERM and SIGINT stop it after the batch in hand; SIGHUP reads the configuration again: a good one replaces the
+service between two passes, a bad one is refused whole, and log, event and status say why.
 """
 
 from __future__ import annotations

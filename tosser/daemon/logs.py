@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import structlog
 
 from tosser.codec.kludge import find_value
-from tosser.reason import Reason
 from tosser.rules.verdict import TargetKind
 
 if TYPE_CHECKING:

@@ -1,8 +1,8 @@
 """The way of a message, from the inbound to its base, told in one page; the design document tells the same story.
 
 Everything here blocks and runs in one worker thread. What goes wrong with one batch never harms another: a batch whose
-base is locked is parked in the journal with its input kept, and is carried out again, by its recorded verdicts, until it
-succeeds. Recovery after a crash is the same act.
+base is locked is parked in the journal with its input kept, and is carried out again, by its recorded verdicts, until
+it succeeds. Recovery after a crash is the same act.
 """
 
 from __future__ import annotations
@@ -126,6 +126,7 @@ class Pipeline:
         self._parked: dict[int, frozenset[str]] = {}
         self._locked: set[str] = set()
         self._trusted: set[str] = set()
+        self._failed: set[str] = set()
         self._report = PassReport()
 
     @property
@@ -247,6 +248,7 @@ class Pipeline:
         except Exception:
             log.exception("toss_failed", files=[describe(file).name for file in claims.values()], input="kept")
             self._trusted.difference_update(claims)
+            self._failed.update(claims)
             self._report.surprised = True
 
     def _count(self, decision: Decision) -> None:
@@ -304,10 +306,14 @@ class Pipeline:
                 self._toss_suspect(file)
 
     def _toss_suspect(self, file: ClaimedFile) -> None:
-        """Toss one file whose processing ended without a verdict before, counting the attempts."""
+        """Toss one file whose processing ended without a verdict before, counting the attempts.
+
+        Whoever kills us at a bad moment makes no file poison: one that did not fail before our eyes gets a trial in a
+        process of its own first.
+        """
         description = describe(file)
         attempts = self._state.try_again(description)
-        if attempts <= MAX_ATTEMPTS:
+        if attempts <= MAX_ATTEMPTS or (file.claim not in self._failed and self._reader.survives(file)):
             self._toss_files([file])
             return
         what = f"processing failed {MAX_ATTEMPTS} times without a verdict; the log of those moments says more"

@@ -1,6 +1,7 @@
 """What a batch came to, as events and totals: built from the plan after it was carried out, without I/O.
 
-Ids and times come from the claim and the decision, so that a batch carried out again after a crash tells the same events.
+Ids and times come from the claim and the decision, so that a batch carried out again after a crash tells the same
+events.
 """
 
 from __future__ import annotations
@@ -133,7 +134,7 @@ def _value(text: MessageText, tag: bytes) -> str | None:
 
 
 def _size(packed: PackedMessage) -> int:
-    """Bytes of the packed message: 14 of header, the date field of 20, three terminated strings, the terminated text."""
+    """Bytes of the packed message: 14 of header, 20 of date, three terminated strings, the terminated text."""
     return 14 + 20 + len(packed.to) + len(packed.sender) + len(packed.subject) + len(packed.text) + 4
 
 

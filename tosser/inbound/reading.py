@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from tosser.codec.message import split_text
 from tosser.codec.packet import HEADER_SIZE, PacketLimits, PacketReader, parse_packet, parse_packet_header
 from tosser.errors import ArchiveError, PacketError, StateError
+from tosser.inbound.trial import try_reading
 from tosser.inbound.unpack import open_members
 from tosser.reason import Reason
 from tosser.rules.batch import Batch, FileEnd, FileIn, PacketSummary, Piece, Refusal
@@ -93,6 +94,10 @@ class Reader:
                     batch, messages = Batch(), 0
         if not batch.empty:
             yield batch
+
+    def survives(self, file: ClaimedFile) -> bool:
+        """Tell whether a process of its own can read the file to its end, within a bound of memory and time."""
+        return try_reading(file, self._limits, self._archivers)
 
     def again(self, file: ClaimedFile, pieces: Sequence[PieceDecision]) -> list[Piece]:
         """Read exactly the pieces that were decided before.
@@ -178,6 +183,11 @@ class Reader:
             PacketError: some of it does not parse.
             ArchiveError: it is larger than the limits.
         """
+        largest = self._limits.archive.member_bytes
+        if member.problem is not None:
+            raise member.problem
+        if member.size > largest:
+            raise ArchiveError(f"{member.size} bytes, and the limit for a packet is {largest}", Reason.FILE_TOO_LARGE)
         with member.open() as stream:
             data = stream.read(IN_MEMORY + 1)
             if len(data) <= IN_MEMORY:
@@ -223,7 +233,7 @@ def _is_echomail(message: PackedMessage) -> bool:
 
 
 def describe(file: ClaimedFile) -> FileIn:
-    """Give a claimed file as the rules see it; bytes of names that are not UTF-8 are escaped, so that they can be told."""
+    """Give a claimed file as the rules see it; bytes of names that are not UTF-8 are escaped."""
     return FileIn(
         file.claim, printable(file.name), printable(str(file.inbound.path)), file.inbound.cls, file.size, file.mtime
     )

@@ -78,6 +78,10 @@ class Watcher:
                 await self._changed.wait()
         self._changed.clear()
 
+    def wake(self) -> None:
+        """End the wait that is under way, or the next one; from the event loop's own thread."""
+        self._changed.set()
+
     async def run(self) -> None:
         """Watch until cancelled."""
         try:
