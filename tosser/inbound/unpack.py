@@ -21,7 +21,7 @@ from tosser.codec.bundle import HEAD_SIZE, ArchiveType, identify, is_packet_name
 from tosser.errors import ArchiveError
 from tosser.inbound.external import run_archiver
 from tosser.inbound.parts import Sink, part_of
-from tosser.inbound.untar import gunzip, untar
+from tosser.inbound.untar import gunzip, is_empty_tar, untar
 from tosser.inbound.unzip import unzip
 from tosser.inbound.work import printable, scratch_parent
 from tosser.reason import Reason
@@ -135,11 +135,10 @@ def _open_regular(path: Path) -> io.FileIO:
         if error.errno != errno.ELOOP:
             raise
         raise ArchiveError("the file is a link", Reason.ARCHIVE_UNSAFE) from error
-    file = io.FileIO(descriptor)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        file.close()
+        os.close(descriptor)
         raise ArchiveError("the file is not a regular file", Reason.ARCHIVE_UNSAFE)
-    return file
+    return io.FileIO(descriptor)
 
 
 def _unpack(kind: ArchiveType, file: io.FileIO, size: int, sink_file: io.FileIO, limits: ArchiveLimits) -> list[Member]:
@@ -150,7 +149,9 @@ def _unpack(kind: ArchiveType, file: io.FileIO, size: int, sink_file: io.FileIO,
     if kind is ArchiveType.ZIP:
         return _members(unzip(file, size, sink, limits))
     inner = gunzip(file, size, sink, limits)
-    if _identify(inner) is ArchiveType.TAR:
+    if not inner.size:
+        return []
+    if _identify(inner) is ArchiveType.TAR or is_empty_tar(inner):
         return _members(untar(sink_file, 0, inner.size, limits))
     return [Member("", inner.size, _problem(inner), inner.open)]
 

@@ -64,6 +64,12 @@ def gunzip(file: io.FileIO, size: int, sink: Sink, limits: ArchiveLimits) -> Par
         raise ArchiveError(f"not a sound gzip file: {error}", Reason.ARCHIVE_DAMAGED) from error
 
 
+def is_empty_tar(part: Part) -> bool:
+    """Tell whether a part is a tar file of nothing: it begins with the end mark, so nothing else tells it."""
+    with part.open() as stream:
+        return stream.read(_BLOCK) == bytes(_BLOCK)
+
+
 def untar(file: io.FileIO, start: int, size: int, limits: ArchiveLimits) -> list[Part]:
     """Find the members of a tar file that is a stretch of an open file; their bytes stay where they are.
 

@@ -1,7 +1,7 @@
 """ZIP bundles, read in process (PKWARE APPNOTE; the packer of nearly every link).
 
-Refused whole: encrypted members, links and special files, names that lead elsewhere, members that share bytes, methods
-other than stored and deflated, and anything that does not unpack to exactly the size and CRC it states.
+Refused whole: encrypted members, links, names that lead elsewhere, members that share bytes, methods other than stored
+and deflated, and anything that does not unpack to exactly the size and CRC it states.
 """
 
 from __future__ import annotations
@@ -73,8 +73,8 @@ def _check_directory(members: list[zipfile.ZipInfo], limits: ArchiveLimits) -> N
             raise ArchiveError(f"member {name!r} is encrypted", Reason.ARCHIVE_ENCRYPTED)
         if is_unsafe_member(name):
             raise ArchiveError(f"the member name {name!r} leads out of the archive", Reason.ARCHIVE_UNSAFE)
-        if stat.S_IFMT(member.external_attr >> 16) not in {0, stat.S_IFREG, stat.S_IFDIR}:
-            raise ArchiveError(f"member {name!r} is a link or a special file", Reason.ARCHIVE_UNSAFE)
+        if stat.S_ISLNK(member.external_attr >> 16):
+            raise ArchiveError(f"member {name!r} is a link", Reason.ARCHIVE_UNSAFE)
         if member.compress_type not in _METHODS:
             what = f"member {name!r} is packed by method {member.compress_type}, which is not read here"
             raise ArchiveError(what, Reason.ARCHIVE_UNKNOWN)
