@@ -25,7 +25,7 @@ class BasePosition:
         jhr: bytes of headers.
         jdt: bytes of texts.
         jdx: bytes of index.
-        last: offset of the header of the last message, by which a packed base is recognised.
+        last: a CRC of the last message, by which a packed base is recognised; 0 without one.
     """
 
     count: int = 0

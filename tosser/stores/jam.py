@@ -23,7 +23,7 @@ from tosser.codec.jam_message import build_record
 from tosser.errors import JamError, StoreError
 from tosser.stores.base import BasePosition
 from tosser.stores.jam_files import Sizes, jam_time, shared_files
-from tosser.stores.jam_resume import Remains, last_header_offset, look_for
+from tosser.stores.jam_resume import Remains, count_index, look_for, mark_of_last
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,7 +53,7 @@ class JamBase:
                 return BasePosition()
             self._check(sizes)
             header = self._files.fixed_header()
-            last = last_header_offset(self._files, sizes.jdx)
+            last = mark_of_last(self._files, sizes, sizes.jdx) or 0
             return BasePosition(header.active, header.base_number, *sizes, last)
 
     def append(self, messages: Sequence[BaseMessage], *, wait: float) -> list[int]:
@@ -170,9 +170,12 @@ class JamBase:
         self._count(remains)
 
     def _count(self, remains: Remains) -> None:
-        """Count adopted messages that the header does not: it is written last, so it may have been lost alone."""
+        """Count adopted messages that the header does not: it is written last, so it may have been lost alone.
+
+        A count that agrees with the index is right, and one that is further off has a cause we do not know.
+        """
         fixed = self._files.fixed_header()
-        if remains.active is None or fixed.active == remains.active:
+        if remains.active in {None, fixed.active} or fixed.active == count_index(self._files):
             return
-        if fixed.active > remains.active or fixed.active == remains.active - len(remains.numbers):
+        if remains.active - len(remains.numbers) <= fixed.active:
             self._set_counters(fixed.mod_counter + 1, remains.active)

@@ -7,13 +7,15 @@ the numbers and times in its header do not count, and each record counts for one
 from __future__ import annotations
 
 import os
+from binascii import crc32
 from dataclasses import dataclass, field
+from struct import iter_unpack
 from typing import TYPE_CHECKING
 
 from tosser.codec.jam import (
     DELETED_INDEX_RECORD,
     INDEX_RECORD_LENGTH,
-    NONE,
+    MESSAGE_HEADER_LENGTH,
     JamAttribute,
     MessageHeader,
     Subfield,
@@ -24,7 +26,7 @@ from tosser.errors import JamError
 from tosser.stores.jam_reader import read_at
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from tosser.codec.jam import FixedHeader
     from tosser.codec.jam_message import JamRecord
@@ -67,12 +69,28 @@ class Remains:
         return not self.moved and not self.foreign
 
 
-def last_header_offset(files: JamFiles, index_length: int) -> int:
-    """Where the index says that the last message of so many bytes of index has its header; 0 for an empty index."""
-    if index_length < INDEX_RECORD_LENGTH:
+def mark_of_last(files: JamFiles, sizes: Sizes, index_length: int) -> int | None:
+    """What tells the last message of so many bytes of index from any other: a CRC of its subfields and its date.
+
+    Returns:
+        0 where there is no message or none that can be read, ``None`` where it has been deleted.
+    """
+    data = os.pread(files.jdx, INDEX_RECORD_LENGTH, max(index_length - INDEX_RECORD_LENGTH, 0))
+    if data == DELETED_INDEX_RECORD:
+        return None
+    if not index_length or len(data) < INDEX_RECORD_LENGTH:
         return 0
-    data = os.pread(files.jdx, INDEX_RECORD_LENGTH, index_length - INDEX_RECORD_LENGTH)
-    return parse_index(data)[0].header_offset if data else 0
+    try:
+        header, raw_subfields, _ = read_at(files, sizes, parse_index(data)[0].header_offset)
+    except JamError:
+        return 0
+    return crc32(raw_subfields, header.written)
+
+
+def count_index(files: JamFiles) -> int:
+    """How many index records are not those of deleted messages."""
+    index = os.pread(files.jdx, files.sizes().jdx, 0)
+    return sum(record != DELETED_INDEX_RECORD for (record,) in iter_unpack("8s", index))
 
 
 def look_for(files: JamFiles, since: BasePosition, records: Sequence[JamRecord]) -> Remains:
@@ -93,17 +111,14 @@ def look_for(files: JamFiles, since: BasePosition, records: Sequence[JamRecord])
     index = os.pread(files.jdx, sizes.jdx - remains.start, remains.start)
     if len(index) % INDEX_RECORD_LENGTH:
         index = remains.index = _in_step(index, files, sizes)
+    overwritten = frozenset() if moved else _overwritten(_walk(files, sizes, index, remains.start))
     search = _Search(records)
     living = 0
-    for at in range(0, len(index), INDEX_RECORD_LENGTH):
-        if index.startswith(DELETED_INDEX_RECORD, at):
-            continue
-        position = (remains.start + at) // INDEX_RECORD_LENGTH
-        found = _read(files, sizes, index[at : at + INDEX_RECORD_LENGTH])
-        place = search.take(found) if found else None
+    for position, found in _walk(files, sizes, index, remains.start):
+        place = search.take(found) if found and position not in overwritten else None
         if place is not None:
             remains.numbers[place] = fixed.base_number + position
-        elif found is None or search.has_with_holes(found):
+        elif found is None or position in overwritten or search.has_with_holes(found):
             if not moved:
                 remains.broken.append(position)
             continue
@@ -123,13 +138,14 @@ def _was_moved(files: JamFiles, since: BasePosition, fixed: FixedHeader, sizes: 
         return True
     if sizes.jhr < since.jhr or sizes.jdt < since.jdt or sizes.jdx < since.jdx:
         return True
-    return last_header_offset(files, since.jdx) not in {since.last, NONE}
+    return mark_of_last(files, sizes, since.jdx) not in {since.last, None}
 
 
 @dataclass(slots=True)
 class _Found:
     """A record that was read."""
 
+    offset: int
     header: MessageHeader
     raw_subfields: bytes
     text: bytes
@@ -140,16 +156,49 @@ class _Found:
         return bool(self.header.attribute & JamAttribute.DELETED)
 
 
+def _walk(files: JamFiles, sizes: Sizes, index: bytes, start: int) -> Iterator[tuple[int, _Found | None]]:
+    """Go through part of an index, passing over deleted messages; nothing for what cannot be read."""
+    for at in range(0, len(index), INDEX_RECORD_LENGTH):
+        if not index.startswith(DELETED_INDEX_RECORD, at):
+            yield (start + at) // INDEX_RECORD_LENGTH, _read(files, sizes, index[at : at + INDEX_RECORD_LENGTH])
+
+
 def _read(files: JamFiles, sizes: Sizes, record: bytes) -> _Found | None:
     """Read what an index record leads to; a header with nothing but zeros behind it counts as nothing."""
+    offset = parse_index(record)[0].header_offset
     try:
-        header, raw_subfields, text = read_at(files, sizes, parse_index(record)[0].header_offset)
+        header, raw_subfields, text = read_at(files, sizes, offset)
     except JamError:
         return None
     subfields = parse_subfields(raw_subfields)
     if not any(data for _, data in subfields) and not text.strip(b"\0"):
         return None
-    return _Found(header, raw_subfields, text, subfields)
+    return _Found(offset, header, raw_subfields, text, subfields)
+
+
+def _overwritten(records: Iterable[tuple[int, _Found | None]]) -> frozenset[int]:
+    """Positions of records whose header or text another program has written over, after a power cut lost them.
+
+    Headers and texts are only ever appended, so no two overlap; where they do, the later in the index is what was
+    written there.
+    """
+    headers: list[tuple[int, int, int]] = []
+    texts: list[tuple[int, int, int]] = []
+    for position, found in records:
+        if found is not None:
+            end = found.offset + MESSAGE_HEADER_LENGTH + len(found.raw_subfields)
+            headers.append((found.offset, end, position))
+        if found is not None and found.text:
+            texts.append((found.header.text_offset, found.header.text_offset + len(found.text), position))
+    lost: set[int] = set()
+    for spans in (headers, texts):
+        reach, owner = 0, -1
+        for begin, end, position in sorted(spans):
+            if begin < reach:
+                lost.add(min(position, owner))
+            if end > reach:
+                reach, owner = end, position
+    return frozenset(lost)
 
 
 def _in_step(index: bytes, files: JamFiles, sizes: Sizes) -> bytes:
@@ -168,10 +217,10 @@ class _Search:
     def __init__(self, records: Sequence[JamRecord]) -> None:
         self._records = records
         self._by_subfields: dict[tuple[Subfield, ...], list[int]] = {}
-        self._by_lengths: dict[tuple[int, int], list[int]] = {}
+        self._by_length: dict[int, list[int]] = {}
         for place, record in enumerate(records):
             self._by_subfields.setdefault(_key(parse_subfields(record.subfields)), []).append(place)
-            self._by_lengths.setdefault((len(record.subfields), len(record.text)), []).append(place)
+            self._by_length.setdefault(len(record.subfields), []).append(place)
 
     def take(self, found: _Found) -> int | None:
         """Give the place of the message that a record holds, once; one deleted meanwhile may have lost its text."""
@@ -186,12 +235,18 @@ class _Search:
 
     def has_with_holes(self, found: _Found) -> bool:
         """Whether a record is one of our messages with zeros in place of blocks that never reached the disk."""
-        there = found.raw_subfields + found.text
-        for place in self._by_lengths.get((len(found.raw_subfields), len(found.text)), ()):
-            ours = self._records[place].subfields + self._records[place].text
-            if all(byte in {0, own} for byte, own in zip(there, ours, strict=True)):
+        for place in self._by_length.get(len(found.raw_subfields), ()):
+            record = self._records[place]
+            whole = found.raw_subfields == record.subfields and found.text == record.text
+            dated = record.written in {None, found.header.written} or not found.header.written
+            holed_text = not found.text or _is_holed(found.text, record.text)
+            if dated and not whole and holed_text and _is_holed(found.raw_subfields, record.subfields):
                 return True
         return False
+
+
+def _is_holed(there: bytes, ours: bytes) -> bool:
+    return len(there) == len(ours) and all(byte in {0, own} for byte, own in zip(there, ours, strict=True))
 
 
 def _key(subfields: list[Subfield]) -> tuple[Subfield, ...]:
