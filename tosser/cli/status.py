@@ -100,9 +100,8 @@ def _show(facts: dict[str, Any]) -> None:
     for trouble in inbound["trouble"]:
         say(f"            {trouble}")
     if facts["open"] is not None:
-        say(
-            f"in work     {facts['open']['files']} files, {facts['open']['batches']} batches decided and not yet carried out"
-        )
+        files, batches = facts["open"]["files"], facts["open"]["batches"]
+        say(f"in work     {files} files, {batches} batches decided and not yet carried out")
     states = ", ".join(f"{count} {state}" for state, count in sorted(facts["quarantine"]["states"].items()))
     say(f"set aside   {states or 'nothing'}")
     if facts["outbox"] is not None:

@@ -16,6 +16,7 @@ from tosser.codec.packet import HEADER_SIZE, PacketLimits, PacketReader, parse_p
 from tosser.errors import ArchiveError, PacketError, StateError
 from tosser.inbound.trial import try_reading
 from tosser.inbound.unpack import open_members
+from tosser.inbound.work import printable
 from tosser.reason import Reason
 from tosser.rules.batch import Batch, FileEnd, FileIn, PacketSummary, Piece, Refusal
 from tosser.rules.verdict import area_tag
@@ -154,13 +155,6 @@ class Reader:
             first = progress.next if index == progress.member else 0
         whole = None if not member.name else index
         try:
-            if member.problem is not None:
-                raise member.problem
-            largest = self._limits.archive.member_bytes
-            if member.size > largest:
-                raise ArchiveError(
-                    f"{member.size} bytes, and the limit for a packet is {largest}", Reason.FILE_TOO_LARGE
-                )
             packet = self._open_packet(member)
         except ArchiveError as error:
             yield Refusal(file, whole, member.name, error.reason, error.what)
@@ -181,8 +175,13 @@ class Reader:
 
         Raises:
             PacketError: some of it does not parse.
-            ArchiveError: it is larger than the limits.
+            ArchiveError: it is no packet by its looks, or larger than the limits.
         """
+        if member.problem is not None:
+            raise member.problem
+        largest = self._limits.archive.member_bytes
+        if member.size > largest:
+            raise ArchiveError(f"{member.size} bytes, and the limit for a packet is {largest}", Reason.FILE_TOO_LARGE)
         largest = self._limits.archive.member_bytes
         if member.problem is not None:
             raise member.problem
@@ -237,11 +236,6 @@ def describe(file: ClaimedFile) -> FileIn:
     return FileIn(
         file.claim, printable(file.name), printable(str(file.inbound.path)), file.inbound.cls, file.size, file.mtime
     )
-
-
-def printable(name: str) -> str:
-    """Escape what a file name may have and no text may."""
-    return name.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def digest_of(file: ClaimedFile) -> str:
