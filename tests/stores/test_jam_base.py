@@ -322,6 +322,24 @@ def test_a_failed_counter_write_takes_everything_back(
     assert contents(path) == before
 
 
+def test_a_header_that_cannot_be_written_is_taken_back(
+    base: JamBase, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A base that cannot even get its header is left empty, which is as good as none, and can be begun later."""
+
+    def fill_the_disk(descriptor: int, data: bytes, offset: int) -> None:
+        os.pwrite(descriptor, data[:500], offset)
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(disk, "write_at", fill_the_disk)
+        with pytest.raises(StoreError, match="No space left"):
+            base.append([sample(0)], wait=1)
+    assert set(lengths(path).values()) == {0}
+    assert base.position() == BasePosition()
+    assert base.append([sample(0)], wait=1) == [1]
+
+
 def test_times_are_those_of_the_local_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     """JAM times show the local clock, summer time included, and lead back to the moment they stand for."""
     monkeypatch.setenv("TZ", "CET-1CEST,M3.5.0,M10.5.0/3")

@@ -370,6 +370,32 @@ def test_a_broken_header_of_others_is_not_replaced(tmp_path: Path) -> None:
     assert contents(case.path) == before
 
 
+def test_the_last_message_before_ours_is_unreadable(tmp_path: Path) -> None:
+    """Garbage of others in front of the position neither is ours to mend nor hinders us."""
+    path = tmp_path / "AREA"
+    JamBase(path).append(samples(3), wait=1)
+    with file_of(path, ".jdx").open("ab") as index:
+        index.write(struct.pack("<II", 1, 0x7FFFFFFF))
+    base = JamBase(path)
+    since = base.position()
+    assert base.append(samples(2, 3), wait=1) == [5, 6]
+    written = contents(path)
+    assert base.resume(since, samples(2, 3), wait=1) == [5, 6]
+    assert contents(path) == written
+
+
+def test_a_header_of_ours_with_nothing_but_zeros_behind_it(tmp_path: Path) -> None:
+    """Where a hole begins inside a header, what is left of it is no message, though it can be read as an empty one."""
+    case = scene(tmp_path / "AREA", 3, 1)
+    case.append()
+    data = bytearray(contents(case.path)[".jhr"])
+    begin = case.since.jhr + 12
+    data[begin:] = bytes(len(data) - begin)
+    file_of(case.path, ".jhr").write_bytes(data)
+    foreign = write_foreign(case.path, 1)
+    case.check(foreign)
+
+
 @dataclass
 class PowerCut:
     """What a power cut leaves of an append: of each file a part, and in it blocks of zeros."""
