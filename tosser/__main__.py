@@ -1,0 +1,5 @@
+"""``python -m tosser``: the command line."""
+
+from tosser.cli import main
+
+main()

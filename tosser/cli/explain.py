@@ -1,0 +1,143 @@
+"""``tosser explain``: what would become of these files, and why; a dry run by the code that tosses, writing nothing."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tosser.cli.context import load
+from tosser.cli.output import Exit, JsonOption, complain, say, say_json
+from tosser.rules.network import InboundClass
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tosser.config.model import Config
+    from tosser.state.state import State
+
+Files = Annotated[list[Path], typer.Argument(metavar="FILE...", help="Packets or bundles.", show_default=False)]
+ClassOption = Annotated[
+    InboundClass | None,
+    typer.Option(
+        "--inbound",
+        help="Class of the inbound they are taken to be in; default that of the inbound they are in, else secure.",
+        show_default=False,
+    ),
+]
+_SEEN = {
+    "history": "seen before",
+    "here": "seen before in these files",
+    "no": "not seen before",
+    None: "netmail is not checked for duplicates",
+}
+
+
+def explain(context: typer.Context, files: Files, *, inbound: ClassOption = None, as_json: JsonOption = False) -> None:
+    """Tell what would become of packets and bundles if they were tossed now, in this order. Nothing is written.
+
+    Ends with 4 when anything would be set aside, with 1 when a file cannot be read.
+    """
+    from tosser.cli.dry_toss import DryToss  # noqa: PLC0415 - slow to import
+
+    config = load(context)
+    found, failed = [], False
+    with _history(config) as state:
+        toss = DryToss(config, state)
+        for path in files:
+            try:
+                found.append(toss.explain(path, inbound or _class_of(path, config)))
+            except OSError as error:
+                complain(f"tosser: {path}: {error.strerror or error}")
+                failed = True
+    if as_json:
+        say_json(found)
+    else:
+        for index, facts in enumerate(found):
+            if index:
+                say()
+            _say_file(facts)
+    if failed:
+        raise typer.Exit(Exit.FAILED)
+    if any(facts["set_aside"] for facts in found):
+        raise typer.Exit(Exit.SET_ASIDE)
+
+
+@contextmanager
+def _history(config: Config) -> Iterator[State | None]:
+    """Open the state for reading; there is none before the first toss."""
+    from tosser.state.state import DATABASE_NAME, State  # noqa: PLC0415 - slow to import
+
+    if not (config.paths.state / DATABASE_NAME).exists():
+        yield None
+        return
+    state = State(config.paths.state, read_only=True)
+    try:
+        yield state
+    finally:
+        state.close()
+
+
+def _class_of(path: Path, config: Config) -> InboundClass:
+    """Find the class of the inbound that a file is in, or in the work directory of."""
+    from tosser.daemon.intake import inbounds  # noqa: PLC0415 - slow to import
+
+    real = path.resolve()
+    depths = {
+        len(each.path.resolve().parts): each.cls
+        for each in inbounds(config)
+        if real.is_relative_to(each.path.resolve())
+    }
+    return depths[max(depths)] if depths else InboundClass.SECURE
+
+
+# --- for people
+
+
+def _say_file(facts: dict[str, Any]) -> None:
+    """Print one file: its packets, what would be set aside, and a line that sums it up."""
+    say(f"{facts['file']}, as in {'an' if facts['inbound'] == 'insecure' else 'a'} {facts['inbound']} inbound")
+    for packet in facts["packets"]:
+        _say_packet(packet)
+    for item in facts["set_aside"]:
+        _say_aside(item)
+    counts = ", ".join(f"{count} {reason}" for reason, count in facts["counts"].items())
+    aside = len(facts["set_aside"])
+    say(f"summary: {facts['state']}; messages: {counts or 'none'}; set aside: {aside or 'nothing'}")
+
+
+def _say_packet(packet: dict[str, Any]) -> None:
+    name = f"packet {packet['member']}" if packet["member"] else "packet"
+    network = f" in {packet['network']}" if packet["network"] else ""
+    link = "" if packet["link"] else ", which is no link"
+    refused = f", refused: {packet['reason']}" if packet["reason"] else ""
+    say(f"  {name} from {packet['from']}{link}, to {packet['to']}{network}, messages: {packet['count']}{refused}")
+    for message in packet["messages"]:
+        _say_message(message)
+
+
+def _say_message(message: dict[str, Any]) -> None:
+    say(f"    {message['number']} {message['area'] or 'netmail'}: {message['verdict']} ({message['why']})")
+    subject, sender, to = (message[name].replace("\n", " ") for name in ("subject", "from", "to"))
+    say(f'      "{subject}" from {sender} to {to}, offset {message["offset"]}')
+    say(f"      MSGID {message['msgid'] or 'none'}, {_SEEN[message['seen_before']]}")
+    recipients = f"; sent on to {', '.join(message['recipients'])}" if message["recipients"] else ""
+    say(f"      {_storage(message['stored_in'])}{recipients}")
+
+
+def _storage(target: dict[str, Any] | None) -> str:
+    if target is None:
+        return "dropped"
+    if target["path"] is None:
+        return f"not stored ({target['store']})"
+    area = f" of bad area {target['area']}" if target["kind"] == "bad" else ""
+    return f"stored in the {target['store']} base{area}: {target['path']}"
+
+
+def _say_aside(item: dict[str, Any]) -> None:
+    what = f"member {item['member']}" if item["member"] else "the file"
+    where = f" at offset {item['offset']}" if item["offset"] is not None else ""
+    also = "; its messages are tossed all the same" if item["tossed"] else ""
+    say(f"  set aside: {what}, {item['state']}, {item['reason']}{where}: {item['what']}{also}")
