@@ -1,8 +1,8 @@
 """What was read, as values: the input of every decision.
 
-A batch is a run of pieces. A piece is one packet, or a part of a large one, with its messages split; a refusal is a file
-or a bundle member that could not be read. A packet reaches a batch only after all of it parsed, so a piece is never the
-readable front of a damaged packet.
+A batch is a run of pieces. A piece is one packet, or a part of a large one, with its messages split; a refusal is a
+file or a bundle member that could not be read. A packet reaches a batch only after all of it parsed, so a piece is
+never the readable front of a damaged packet.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tosser.rules.network import InboundClass
+from tosser.rules.network import InboundClass  # noqa: TC001 - the journal resolves annotations at run time (pydantic)
 
 if TYPE_CHECKING:
     from tosser.codec.message import MessageText

@@ -1,16 +1,17 @@
 """The decision on a batch, as data: made once, journalled, and followed to the letter after a crash.
 
-`decide` is the only place where verdicts are made. What it returns holds everything needed to carry the decision out from
-the same input: verdicts, not messages. The journal keeps it, as JSON, until it is applied.
+`decide` is the only place where verdicts are made. What it returns holds everything needed to carry the decision out
+from the same input: verdicts, not messages. The journal keeps it, as JSON, until it is applied.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections import Counter
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from tosser.reason import FileState, Reason
-from tosser.rules.batch import FileIn
+from tosser.rules.batch import FileIn  # noqa: TC001 - the journal resolves annotations at run time (pydantic)
 from tosser.rules.dupe import dupe_key
 from tosser.rules.policy import judge_packet
 from tosser.rules.verdict import Judge, Verdict, area_tag
@@ -80,7 +81,7 @@ class FileOutcome:
     Attributes:
         claim: id of the file.
         state: its final state.
-        reason: for a state other than tossed, the (first) reason.
+        reason: why it, or the first part of it, is set aside; ``None`` when nothing is.
         what: its sentence, or the empty string.
         offset: where, or ``None``.
         sender: of its first readable packet.
@@ -103,7 +104,7 @@ class FileOutcome:
 
     @property
     def kept_as(self) -> FileState:
-        """The state it is set aside in: tossed files with something behind the packet go to the quarantine."""
+        """The state it is set aside in: files that were tossed in part, or have junk at the end, are quarantined."""
         tossed = self.state in {FileState.TOSSED, FileState.DUPLICATE, FileState.EMPTY}
         return FileState.QUARANTINED if tossed else self.state
 
@@ -116,7 +117,7 @@ class FileProgress:
         member: index of the packet to go on with.
         next: index of the message in it to go on with.
         counts: messages by reason code so far.
-        set_aside: what of it was set aside so far, the first of it, if any.
+        set_aside: what of it was set aside so far, if anything: the file as a whole, or else the first member.
         sender: of the first packet so far.
     """
 
@@ -216,89 +217,104 @@ class _Deciding:
         now: float,
     ) -> None:
         self._prepared = prepared
-        self._batch = batch = prepared.batch
         self._rules = rules
         self._known = known
-        self._progress = dict(progress)
+        self._before = progress
+        self._progress: dict[str, FileProgress] = {}
         self._indexes: dict[Verdict, int] = {}
-        self._decision = Decision(now, list({file.claim: file for file in _files_of(batch)}.values()))
+        self._decision = Decision(now, _files_of(prepared.batch))
 
     def run(self) -> Decision:
-        for refusal in self._batch.refusals:
-            self._refuse(refusal)
-        for piece, packet, keys in zip(self._batch.pieces, self._prepared.packets, self._prepared.keys, strict=True):
+        batch = self._prepared.batch
+        for piece, packet, keys in zip(batch.pieces, self._prepared.packets, self._prepared.keys, strict=True):
             self._decide_piece(piece, packet, keys)
-        for end in self._batch.ends:
-            self._decision.outcomes.append(self._outcome(end))
-        ended = {end.file.claim for end in self._batch.ends}
+        for refusal in batch.refusals:
+            self._refuse(refusal)
+        self._decision.outcomes = [self._outcome(end) for end in batch.ends]
+        ended = {end.file.claim for end in batch.ends}
         self._decision.progress = {claim: progress for claim, progress in self._progress.items() if claim not in ended}
         return self._decision
 
     def _of(self, claim: str) -> FileProgress:
-        return self._progress.setdefault(claim, FileProgress())
+        """The progress of a file of this batch; the caller's stays as it is."""
+        progress = self._progress.get(claim)
+        if progress is None:
+            before = self._before.get(claim)
+            progress = replace(before, counts=dict(before.counts)) if before else FileProgress()
+            self._progress[claim] = progress
+        return progress
 
     def _refuse(self, refusal: Refusal) -> None:
         item = SetAside(
             refusal.file.claim, refusal.member, refusal.member_name, FileState.QUARANTINED,
             refusal.reason, refusal.what, refusal.offset, refusal.sender,
         )  # fmt: skip
-        self._set_aside(item)
+        progress = self._set_aside(item)
         if refusal.member is not None:
-            progress = self._of(refusal.file.claim)
-            progress.member, progress.next = max(progress.member, refusal.member + 1), 0
+            _advance(progress, refusal.member + 1, 0)
 
-    def _set_aside(self, item: SetAside) -> None:
+    def _set_aside(self, item: SetAside) -> FileProgress:
         self._decision.set_aside.append(item)
         progress = self._of(item.claim)
-        progress.set_aside = progress.set_aside or item
+        if progress.set_aside is None or _place(item) < _place(progress.set_aside):
+            progress.set_aside = item
+        return progress
 
     def _decide_piece(self, piece: Piece, packet: PacketVerdict, keys: list[bytes | None]) -> None:
         progress = self._of(piece.file.claim)
         progress.sender = progress.sender or str(packet.sender.without_domain)
-        progress.member, progress.next = piece.member, piece.first + len(piece.messages)
         if packet.reason is not None:
-            self._refuse_packet(piece, packet)
+            self._refuse_packet(piece, packet, packet.reason)
             return
+        _advance(progress, piece.member, piece.first + len(piece.messages))
         if piece.summary.trailing and piece.starts_packet:
             self._keep_junk(piece, packet)
-        judge = Judge(piece.header, packet, self._rules, self._decision.decided, self._known)
-        indexes = []
-        for (message, text), key in zip(piece.messages, keys, strict=True):
-            verdict = judge.judge(message, text, key)
-            if key is not None and verdict.reason is Reason.ACCEPTED and verdict.target is not None:
-                self._known.add(key)
-                self._decision.dupe_keys.append((verdict.target.network, verdict.target.tag, key))
-            indexes.append(self._index(verdict))
-            reason = verdict.reason.value
-            progress.counts[reason] = progress.counts.get(reason, 0) + 1
-        network = packet.network.name if packet.network else ""
+        indexes = self._judge(piece, packet, keys)
+        for index, messages in Counter(indexes).items():
+            reason = self._decision.verdicts[index].reason.value
+            progress.counts[reason] = progress.counts.get(reason, 0) + messages
         self._decision.pieces.append(
             PieceDecision(
-                piece.file.claim,
-                piece.member,
-                piece.first,
-                indexes,
-                str(packet.sender.without_domain),
-                packet.link is not None,
-                network,
+                piece.file.claim, piece.member, piece.first, indexes, str(packet.sender.without_domain),
+                packet.link is not None, packet.network.name if packet.network else "",
             )
-        )
+        )  # fmt: skip
+
+    def _judge(self, piece: Piece, packet: PacketVerdict, keys: list[bytes | None]) -> list[int]:
+        """Judge each message; the dupe keys of those accepted are known from then on."""
+        judge = Judge(piece.header, packet, self._rules, self._decision.decided, self._known)
+        indexes: list[int] = []
+        seen: dict[int, int] = {}  # by identity, which is cheaper; the judge keeps its verdicts
+        for (message, text), key in zip(piece.messages, keys, strict=True):
+            verdict = judge.judge(message, text, key)
+            target = verdict.target
+            if key is not None and target is not None and verdict.reason is Reason.ACCEPTED:
+                self._known.add(key)
+                self._decision.dupe_keys.append((target.network, target.tag, key))
+            index = seen.get(id(verdict))
+            if index is None:
+                index = seen[id(verdict)] = self._index(verdict)
+            indexes.append(index)
+        return indexes
 
     def _index(self, verdict: Verdict) -> int:
-        index = self._indexes.get(verdict)
-        if index is None:
-            index = self._indexes[verdict] = len(self._decision.verdicts)
+        index = self._indexes.setdefault(verdict, len(self._decision.verdicts))
+        if index == len(self._decision.verdicts):
             self._decision.verdicts.append(verdict)
         return index
 
-    def _refuse_packet(self, piece: Piece, packet: PacketVerdict) -> None:
-        if piece.starts_packet and packet.reason is not None:
-            self._set_aside(
-                SetAside(
-                    piece.file.claim, _member(piece), piece.member_name, packet.state,
-                    packet.reason, packet.what, None, str(packet.sender.without_domain),
-                )
-            )  # fmt: skip
+    def _refuse_packet(self, piece: Piece, packet: PacketVerdict, reason: Reason) -> None:
+        """Set the packet aside as a whole, once; the rules may have changed since a part of it was tossed."""
+        progress = self._of(piece.file.claim)
+        if progress.member > piece.member:
+            return
+        _advance(progress, piece.member + 1, 0)
+        self._set_aside(
+            SetAside(
+                piece.file.claim, _member(piece), piece.member_name, packet.state,
+                reason, packet.what, None, str(packet.sender.without_domain),
+            )
+        )  # fmt: skip
 
     def _keep_junk(self, piece: Piece, packet: PacketVerdict) -> None:
         what = f"{piece.summary.trailing} bytes follow the end of the packet; its messages were tossed"
@@ -314,7 +330,7 @@ class _Deciding:
         progress = self._of(end.file.claim)
         aside = progress.set_aside
         counts = progress.counts
-        stored = sum(counts.values()) - counts.get(Reason.DUPLICATE, 0)
+        stored = sum(counts.values()) - counts.get(Reason.DUPLICATE.value, 0)
         if stored:
             state = FileState.TOSSED
         elif counts:
@@ -330,10 +346,23 @@ class _Deciding:
         )  # fmt: skip
 
 
+def _advance(progress: FileProgress, member: int, following: int) -> None:
+    """Go on behind this message, unless a later one has been decided already."""
+    progress.member, progress.next = max((progress.member, progress.next), (member, following))
+
+
+def _place(item: SetAside) -> int:
+    """Where in its file it is; the file as a whole comes before its members."""
+    return -1 if item.member is None else item.member
+
+
 def _member(piece: Piece) -> int | None:
     """A bare packet is its file: the whole file is set aside, not a copy of its only member."""
     return piece.member if piece.member_name else None
 
 
 def _files_of(batch: Batch) -> list[FileIn]:
-    return [item.file for item in (*batch.pieces, *batch.refusals, *batch.ends)]
+    files = [piece.file for piece in batch.pieces]
+    files += [refusal.file for refusal in batch.refusals]
+    files += [end.file for end in batch.ends]
+    return list({file.claim: file for file in files}.values())

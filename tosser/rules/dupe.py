@@ -1,8 +1,11 @@
 """Dupe keys: what makes two messages the same (FTS-0009, FSC-0074; formats of real tossers differ, ours is below).
 
-With a MSGID the key is the area and the MSGID text, blanks collapsed, case kept. Without one it is a digest of the area,
-from, to, subject, date and the text up to the Origin line, so that changed SEEN-BYs, PATHs, kludges, line feeds or soft
+With a MSGID, a message is the area and the MSGID text, blanks collapsed, case kept. Without one it is the area, from,
+to, subject, date and the text up to the Origin line, so that changed SEEN-BYs, PATHs, kludges, line feeds or soft
 carriage returns do not hide a duplicate. The network is part of the area: two networks may use one tag.
+
+A key is a digest behind four bytes that are the serial number of the MSGID if it has one. Serials are made from clocks,
+so that the keys of a day lie side by side in a sorted history, and adding them is cheap however long it is.
 """
 
 from __future__ import annotations
@@ -16,18 +19,35 @@ if TYPE_CHECKING:
     from tosser.codec.message import MessageText
     from tosser.codec.packet import PackedMessage
 
-KEY_SIZE = 12
-"""Bytes of a key: at ten million remembered messages two of them collide once in 10**15 histories."""
+DIGEST_SIZE = 12
+"""Bytes of the digest: of ten million remembered messages two have the same once in 10**15 histories."""
+SERIAL_SIZE = 4
+KEY_SIZE = SERIAL_SIZE + DIGEST_SIZE
+"""Bytes of a key."""
+_SERIAL_DIGITS = 2 * SERIAL_SIZE
 
 
 def dupe_key(network: str, tag: str, message: PackedMessage, text: MessageText) -> bytes:
     """Compute the key of one echomail message; ``tag`` is upper case."""
-    msgid = find_value(text.kludges, b"MSGID")
     scope = f"{network}\0{tag}\0".encode()
+    msgid = find_value(text.kludges, b"MSGID")
     if msgid:
-        return blake2b(scope + b" ".join(msgid.split()), digest_size=KEY_SIZE).digest()
+        words = msgid.split()
+        digest = blake2b(scope + b" ".join(words), digest_size=DIGEST_SIZE).digest()
+        return _serial(words[-1], digest) + digest
     content = (scope, message.sender, message.to, message.subject, message.date.strip(), _authored(text.body))
-    return blake2b(b"\0".join(content), digest_size=KEY_SIZE, person=b"no MSGID").digest()
+    digest = blake2b(b"\0".join(content), digest_size=DIGEST_SIZE, person=b"no MSGID").digest()
+    return digest[:SERIAL_SIZE] + digest
+
+
+def _serial(word: bytes, digest: bytes) -> bytes:
+    """The number that ends a MSGID (FTS-0009: eight hexadecimal digits), or else any four bytes."""
+    if len(word) == _SERIAL_DIGITS:
+        try:
+            return bytes.fromhex(word.decode("ascii"))
+        except ValueError:
+            pass
+    return digest[:SERIAL_SIZE]
 
 
 def _authored(body: bytes) -> bytes:

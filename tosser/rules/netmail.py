@@ -1,12 +1,13 @@
 """Whose netmail is this: origin and destination from the header and INTL, FMPT, TOPT (FTS-0001, FTS-4001).
 
-The message header has only net and node. INTL gives the zones and wins over the packet header; FMPT and TOPT give the
-points; without INTL the zones are those of the packet. A header addressed to a zone gate keeps INTL's destination as the
-final one. A kludge that breaks its grammar counts as absent.
+The message header has only net and node. INTL wins over it and over the zones of the packet header; FMPT and TOPT give
+the points. A message to a zone gate has the gate in its header, so its final destination is that of INTL. A kludge that
+breaks its grammar counts as absent; nothing is refused.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tosser.address import Address
@@ -19,11 +20,18 @@ if TYPE_CHECKING:
     from tosser.codec.packet import PackedMessage, PacketHeader
     from tosser.rules.network import Rulebook
 
+_HIGHEST_POINT = 32767
+"""Programs write 65535 where they mean no point (FRL-1002)."""
+
 
 def netmail_addresses(
     header: PacketHeader, message: PackedMessage, text: MessageText, rules: Rulebook
 ) -> tuple[Address, Address]:
-    """Find (origin, destination) of a netmail, with domains where the zone belongs to one network only."""
+    """Find (origin, destination) of a netmail.
+
+    Domains are those of the zone's network, or of the packet header where several networks share the zone; they stay
+    empty where neither tells.
+    """
     sender, addressee = resolve_addresses(header, rules)
     orig = Address(sender.zone, message.orig_net, message.orig_node)
     dest = Address(addressee.zone, message.dest_net, message.dest_node)
@@ -37,7 +45,7 @@ def netmail_addresses(
             orig, dest = intl.orig, intl.dest
     orig = _with_point(orig, find_value(text.kludges, b"FMPT"))
     dest = _with_point(dest, find_value(text.kludges, b"TOPT"))
-    return rules.with_domain(orig), rules.with_domain(dest)
+    return _with_domain(orig, sender, rules), _with_domain(dest, addressee, rules)
 
 
 def _with_point(address: Address, value: bytes | None) -> Address:
@@ -47,4 +55,9 @@ def _with_point(address: Address, value: bytes | None) -> Address:
         point = parse_number(value)
     except KludgeError:
         return address
-    return Address(address.zone, address.net, address.node, point)
+    return replace(address, point=point) if point <= _HIGHEST_POINT else address
+
+
+def _with_domain(address: Address, near: Address, rules: Rulebook) -> Address:
+    named = rules.with_domain(address)
+    return named if named.domain or near.zone != address.zone else replace(named, domain=near.domain)

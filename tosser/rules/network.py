@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from tosser.address import Address
 
@@ -166,27 +166,27 @@ class Rulebook:
             return address
         return replace(address, domain=networks[0].domain)
 
+    @property
+    def akas(self) -> list[Address]:
+        """All our AKAs, those of the first network first."""
+        return [aka for network in self.networks.values() for aka in network.addresses]
+
+    def own_akas(self, address: Address) -> list[Address]:
+        """List our AKAs that are this system: several where networks share numbers and the address has no domain."""
+        return [aka for aka in self.akas if aka.same_system(address)]
+
     def own_aka(self, address: Address) -> Address | None:
         """Find our AKA that is this system (domains count only where both are known), or ``None``."""
-        for network in self.networks.values():
-            for aka in network.addresses:
-                if aka.same_system(address):
-                    return aka
-        return None
+        return next(iter(self.own_akas(address)), None)
 
-    def link_at(self, address: Address) -> Link | None:
-        """Find the link that is this system, or ``None``."""
-        found = self.links.get(address)
-        if found is not None:
-            return found
-        for link in self.links_numbered(address.net, address.node, address.point):
-            if link.address.same_system(address):
-                return link
-        return None
+    def links_at(self, address: Address) -> list[Link]:
+        """List the links that are this system: several where networks share numbers and the address has no domain."""
+        numbered = self.links_numbered(address.net, address.node, address.point)
+        return [link for link in numbered if link.address.same_system(address)]
 
-    def links_numbered(self, net: int, node: int, point: int) -> list[Link]:
+    def links_numbered(self, net: int, node: int, point: int) -> Sequence[Link]:
         """List the links with these numbers in any zone, for packets that state no zone."""
-        return self._links_by_node.get((net, node, point), [])
+        return self._links_by_node.get((net, node, point), ())
 
     def area_of(self, network: str, tag: str) -> Area | None:
         """Find an area by network name and tag (upper case), or ``None``."""

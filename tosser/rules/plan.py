@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from tosser.address import Address
 from tosser.codec.ftsdate import parse_date
 from tosser.codec.message import origin_address
+from tosser.codec.seenby import parse_nodes
 from tosser.codec.stored import BaseMessage, MessageKind
 from tosser.errors import AddressError
 from tosser.reason import Reason
@@ -29,9 +30,12 @@ if TYPE_CHECKING:
     from tosser.rules.verdict import Target, Verdict
 
 # FTS-0001 attribute bits that mean something to the receiving side; the others belong to the system they were set on.
-_KEPT_ATTRIBUTES = 0x0001 | 0x0002 | 0x0010 | 0x1000 | 0x2000 | 0x4000
-_PRIVATE = 0x0001
-_FILE_ATTACHED = 0x0010
+_PRIVATE, _CRASH, _FILE_ATTACHED = 0x0001, 0x0002, 0x0010
+_ECHO_ATTRIBUTES = 0x1000 | 0x2000 | 0x4000
+"""Requests for receipts and audits, and receipts: they have no effect on how a message is handled."""
+_NETMAIL_ATTRIBUTES = _ECHO_ATTRIBUTES | _PRIVATE | _FILE_ATTACHED
+_TRANSIT_ATTRIBUTES = _NETMAIL_ATTRIBUTES | _CRASH
+"""How urgent a message is matters only until it is where it should be."""
 REASON_KLUDGE = b"TOSSER-REASON"
 """Control line that says, in the bad area, why a message is there."""
 
@@ -89,61 +93,81 @@ def draw_up(pieces: Sequence[Piece], decision: Decision, rules: Rulebook) -> Pla
         rules: for the addresses of netmail.
     """
     plan = Plan(decision, pieces)
-    arrived = int(decision.decided)
+    composer = _Composer(rules, int(decision.decided))
     by_place = {(piece.file.claim, piece.member, piece.first): piece for piece in pieces}
+    chosen = [(verdict, _entries_of(plan, verdict)) for verdict in decision.verdicts]
     for decided in decision.pieces:
         piece = by_place[decided.claim, decided.member, decided.first]
         for index, verdict_index in enumerate(decided.verdicts):
-            verdict = decision.verdicts[verdict_index]
-            if verdict.target is None:
-                continue
-            message = _base_message(piece, index, verdict, decided, rules, arrived)
-            plan.appends.setdefault(verdict.target, []).append(Entry(piece, decided, index, verdict, message))
+            verdict, entries = chosen[verdict_index]
+            if entries is not None:
+                message = composer.compose(piece, index, verdict, decided.sender)
+                entries.append(Entry(piece, decided, index, verdict, message))
     return plan
 
 
-def _base_message(
-    piece: Piece, index: int, verdict: Verdict, decided: PieceDecision, rules: Rulebook, arrived: int
-) -> BaseMessage:
-    packed, text = piece.messages[index]
-    target = verdict.target
-    kludges: Sequence[bytes] = text.kludges
-    attributes = packed.attributes & _KEPT_ATTRIBUTES
-    netmail = target is not None and target.kind is TargetKind.NETMAIL
-    dest: Address | None = None
-    if netmail:
-        origin, dest = netmail_addresses(piece.header, packed, text, rules)
-    else:
-        origin = origin_address(text) or _sender(decided.sender)
-        attributes &= ~(_PRIVATE | _FILE_ATTACHED)
-    if target is not None and target.kind is TargetKind.BAD:
-        kludges = (*_bad_kludges(verdict.reason, decided.sender, text), *kludges)
-    return BaseMessage(
-        kind=MessageKind.NETMAIL if netmail else MessageKind.ECHO,
-        sender=packed.sender,
-        to=packed.to,
-        subject=packed.subject,
-        kludges=kludges,
-        body=text.body,
-        seen_by=text.seen_by,
-        path=text.path,
-        origin=origin,
-        dest=dest,
-        written=parse_date(packed.date).value,
-        arrived=arrived,
-        attributes=attributes,
-        in_transit=verdict.reason is Reason.IN_TRANSIT,
-    )
+def _entries_of(plan: Plan, verdict: Verdict) -> list[Entry] | None:
+    """The list for the base of a verdict; ``None`` where nothing is stored."""
+    return None if verdict.target is None else plan.appends.setdefault(verdict.target, [])
+
+
+class _Composer:
+    """Makes messages as a base takes them.
+
+    Args:
+        rules: for the addresses of netmail.
+        arrived: Unix seconds.
+    """
+
+    def __init__(self, rules: Rulebook, arrived: int) -> None:
+        self._rules = rules
+        self._arrived = arrived
+
+    def compose(self, piece: Piece, index: int, verdict: Verdict, sender: str) -> BaseMessage:
+        packed, text = piece.messages[index]
+        in_transit = verdict.reason is Reason.IN_TRANSIT
+        dest: Address | None = None
+        origin: Address | None
+        if in_transit or verdict.reason is Reason.NETMAIL:
+            kind = MessageKind.NETMAIL
+            attributes = packed.attributes & (_TRANSIT_ATTRIBUTES if in_transit else _NETMAIL_ATTRIBUTES)
+            origin, dest = netmail_addresses(piece.header, packed, text, self._rules)
+        else:
+            kind = MessageKind.ECHO
+            attributes = packed.attributes & _ECHO_ATTRIBUTES
+            origin = origin_address(text) or _first_system(text, sender)
+        kludges: Sequence[bytes] = text.kludges
+        if verdict.target is not None and verdict.target.kind is TargetKind.BAD:
+            kludges = (*_bad_kludges(verdict.reason, sender, text), *kludges)
+        return BaseMessage(
+            kind=kind,
+            sender=packed.sender,
+            to=packed.to,
+            subject=packed.subject,
+            kludges=kludges,
+            body=text.body,
+            seen_by=text.seen_by,
+            path=text.path,
+            origin=origin,
+            dest=dest,
+            written=parse_date(packed.date).value,
+            arrived=self._arrived,
+            attributes=attributes,
+            in_transit=in_transit,
+        )
 
 
 def _bad_kludges(reason: Reason, sender: str, text: MessageText) -> tuple[bytes, bytes]:
-    """Say why a message is in the bad area, and keep the AREA line that storing drops, so that it can be tossed again."""
-    area = (text.area or "").encode("latin-1", "replace")
+    """Say why a message is in the bad area, and keep the AREA line, which storing drops, to toss it again by."""
+    area = (text.area or "").encode("latin-1")
     return b"AREA:" + area, b"%s: %s %s" % (REASON_KLUDGE, reason.encode(), sender.encode())
 
 
-def _sender(text: str) -> Address | None:
+def _first_system(text: MessageText, sender: str) -> Address | None:
+    """Who wrote it, where neither Origin nor MSGID tells: the start of PATH, or who sent it, in the sender's zone."""
     try:
-        return Address.parse(text)
+        system = Address.parse(sender)
     except AddressError:
         return None
+    nodes = parse_nodes(text.path)
+    return Address(system.zone, *nodes[0]) if nodes else system

@@ -1,6 +1,6 @@
-"""May this packet be tossed: who sent it, is it for us, does its password prove that (FTS-0001, FSC-0039, DESIGN packet level).
+"""May this packet be tossed: is it for us, who sent it, does its password prove that (FTS-0001, FSC-0039, FSC-0045).
 
-The checks run in a fixed order and the first that fails names the reason: not for us, unknown sender, wrong or missing
+The checks run in a fixed order and the first that fails names the reason: not for us, unknown sender, missing or wrong
 password, insecure inbound. A packet is refused whole. Passwords are compared in constant time and appear in no text.
 """
 
@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from tosser.rules.network import Link, Network, Rulebook
 
 _STATES = {Reason.NOT_FOR_US: FileState.NTU, Reason.UNKNOWN_SENDER: FileState.UNCLAIMED}
+_PASSWORD_LENGTH = 8
+"""Bytes a packet header has for a password; longer ones are compared up to there (FTS-0001)."""
+_DOMAIN_LENGTH = 8
+"""Bytes a type 2.2 header has for a domain (FSC-0045)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,16 +57,31 @@ class PacketVerdict:
 def judge_packet(header: PacketHeader, cls: InboundClass, summary: PacketSummary, rules: Rulebook) -> PacketVerdict:
     """Decide on a packet from its header, its inbound class and what it holds."""
     sender, dest = resolve_addresses(header, rules)
-    aka = rules.own_aka(dest)
-    link = rules.link_at(sender)
-    network = _network_of(aka, rules)
+    aka, link = _find_parties(sender, dest, header.password, rules)
+    network = next((network for network in rules.networks.values() if aka in network.addresses), None)
     local = cls is InboundClass.LOCAL
     reason, what = None, ""
     if aka is None:
-        reason, what = Reason.NOT_FOR_US, f"addressed to {dest.without_domain}, which is none of our addresses"
+        shown = dest if header.dest.domain else dest.without_domain
+        reason, what = Reason.NOT_FOR_US, f"addressed to {shown}, which is none of our addresses"
     elif not local:
         reason, what = _check_sender(header, cls, summary, sender, link)
     return PacketVerdict(reason, what, link.address if link else sender, aka, network, link, local)
+
+
+def _find_parties(
+    sender: Address, dest: Address, password: bytes, rules: Rulebook
+) -> tuple[Address | None, Link | None]:
+    """Find our AKA and the link, of one network if possible; of several such pairs the one the password proves.
+
+    There are several where networks share zone numbers and the header states no domain.
+    """
+    akas, links = rules.own_akas(dest), rules.links_at(sender)
+    pairs = [(aka, link) for aka in akas for link in links if aka.domain == link.address.domain]
+    proven = [pair for pair in pairs if pair[1].packet_password and _same_password(password, pair[1].packet_password)]
+    if pairs:
+        return (proven or pairs)[0]
+    return (akas[0] if akas else None), (links[0] if links else None)
 
 
 def _check_sender(
@@ -72,56 +91,54 @@ def _check_sender(
         if summary.echomail:
             return Reason.UNKNOWN_SENDER, f"echomail from {sender.without_domain}, which is not among the links"
         return None, ""
+    name = link.address.without_domain
     if link.packet_password:
         if not header.password:
-            return Reason.MISSING_PASSWORD, f"no packet password from {link.address.without_domain}, which has one"
+            return Reason.MISSING_PASSWORD, f"no packet password from {name}, which has one"
         if not _same_password(header.password, link.packet_password):
-            return Reason.WRONG_PASSWORD, f"wrong packet password from {link.address}"
+            return Reason.WRONG_PASSWORD, f"wrong packet password from {name}"
     elif cls is InboundClass.INSECURE and summary.echomail:
         return (
             Reason.INSECURE,
-            f"echomail from {link.address.without_domain} in an insecure inbound, and the link has no packet password",
+            f"echomail from {name} in an insecure inbound, and the link has no packet password to prove it",
         )
     return None, ""
 
 
 def _same_password(given: bytes, expected: bytes) -> bool:
     """Compare without regard to case, as all tossers do, in constant time."""
-    return hmac.compare_digest(given[:8].upper(), expected[:8].upper())
-
-
-def _network_of(aka: Address | None, rules: Rulebook) -> Network | None:
-    if aka is None:
-        return None
-    return next((network for network in rules.networks.values() if aka in network.addresses), None)
+    return hmac.compare_digest(given[:_PASSWORD_LENGTH].upper(), expected[:_PASSWORD_LENGTH].upper())
 
 
 def resolve_addresses(header: PacketHeader, rules: Rulebook) -> tuple[Address, Address]:
-    """Fill in zones and domains that the header leaves open (formats of FTS-0001 state no zone at all).
+    """Give sender and destination of a packet, with zones and domains that the header leaves open as far as possible.
 
     The zone pair at 46/48 counts, where it differs from the one at 34/36, only if it gives a known link. A missing zone
-    is that of the link with these numbers, or of our AKA with these numbers, or of the other side, or our main one.
+    is that of a link (of our AKA) with these numbers, one that both sides can have before others; or that of the other
+    side; or that of our main AKA.
     """
-    sender, dest = header.orig, header.dest
-    if header.zones_46 is not None:
-        other = replace(sender, zone=header.zones_46[0])
-        if rules.link_at(other) is not None:
-            sender, dest = other, replace(dest, zone=header.zones_46[1])
-    if not dest.zone:
-        dest = replace(dest, zone=_own_zone(dest, sender, rules))
-    if not sender.zone:
-        links = rules.links_numbered(sender.net, sender.node, sender.point)
-        same_zone = [link for link in links if link.address.zone == dest.zone]
-        found = (same_zone or links)[:1]
-        sender = replace(sender, zone=found[0].address.zone if found else dest.zone)
+    sender, dest = _whole_domain(header.orig, rules), _whole_domain(header.dest, rules)
+    if header.zones_46 is not None and rules.links_at(replace(sender, zone=header.zones_46[0])):
+        sender, dest = replace(sender, zone=header.zones_46[0]), replace(dest, zone=header.zones_46[1])
+    if not (sender.zone and dest.zone):
+        sender, dest = _fill_zones(sender, dest, rules)
     return rules.with_domain(sender), rules.with_domain(dest)
 
 
-def _own_zone(dest: Address, sender: Address, rules: Rulebook) -> int:
-    akas = [aka for network in rules.networks.values() for aka in network.addresses]
-    numbered = [aka for aka in akas if (aka.net, aka.node, aka.point) == (dest.net, dest.node, dest.point)]
-    if any(aka.zone == sender.zone for aka in numbered):
-        return sender.zone
-    if numbered:
-        return numbered[0].zone
-    return sender.zone or akas[0].zone
+def _fill_zones(sender: Address, dest: Address, rules: Rulebook) -> tuple[Address, Address]:
+    links = [link.address for link in rules.links_numbered(sender.net, sender.node, sender.point)]
+    akas = [aka for aka in rules.akas if (aka.net, aka.node, aka.point) == (dest.net, dest.node, dest.point)]
+    senders = [sender.zone] if sender.zone else [address.zone for address in links]
+    dests = [dest.zone] if dest.zone else [address.zone for address in akas]
+    common = [zone for zone in senders if zone in dests]
+    known = common or senders or dests or [rules.akas[0].zone]
+    sender_zone, dest_zone = (common or senders or known)[0], (common or dests or known)[0]
+    return replace(sender, zone=sender_zone), replace(dest, zone=dest_zone)
+
+
+def _whole_domain(address: Address, rules: Rulebook) -> Address:
+    """Give back what a type 2.2 header had no room for, if a network of ours has a domain that begins like this one."""
+    if len(address.domain) != _DOMAIN_LENGTH:
+        return address
+    domains = [network.domain for network in rules.networks.values() if network.domain.startswith(address.domain)]
+    return replace(address, domain=min(domains, key=len, default=address.domain))

@@ -1,8 +1,8 @@
 """The verdict on one message: what is to happen to it, and why (DESIGN "Verdict on an echomail message").
 
-The checks run in this order and the first that matches wins: invalid tag, unknown area, not linked, may not write, area
-paused, too old, too new, duplicate, loop, circular. A message without an AREA line is netmail. A message that is refused
-but readable goes to the bad area of its network; a duplicate goes nowhere.
+The checks run in this order and the first that matches wins: invalid tag, unknown area, not linked, may not write,
+area paused, too old, too new, duplicate, loop, circular. A message without an AREA line is netmail. A message that is
+refused but readable goes to the bad area of its network; a duplicate goes nowhere.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from tosser.address import Address
+from tosser.address import Address  # noqa: TC001 - the journal resolves annotations at run time (pydantic)
 from tosser.codec.ftsdate import parse_date
 from tosser.codec.kludge import find_value
 from tosser.codec.seenby import circular, parse_nodes
@@ -31,16 +31,17 @@ if TYPE_CHECKING:
     from tosser.rules.policy import PacketVerdict
 
 LONGEST_TAG = 79
-_TAG = re.compile(rf"[!-`{{-~]{{1,{LONGEST_TAG}}}", re.ASCII)
+"""Longer ones are not in FSC-0068, whose limit is 60, but in use."""
+_TAG = re.compile(rf"(?![+-])[!-`{{-~]{{1,{LONGEST_TAG}}}", re.ASCII)
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - the author's clock has no zone
 NETMAIL_TAG = "NETMAIL"
 """Some packers give netmail an AREA line with this tag; it is netmail all the same."""
 
 
 def area_tag(text: MessageText) -> str | None:
-    """Give the tag in upper case, or ``None`` for netmail."""
-    if text.area is None:
-        return None
+    """Give the tag, in upper case as far as it is one, or ``None`` for netmail."""
+    if text.area is None or not text.area.isascii():
+        return text.area
     tag = text.area.upper()
     return None if tag == NETMAIL_TAG else tag
 
@@ -96,43 +97,53 @@ class Judge:
         rules: the sysop's world.
         now: Unix seconds, UTC.
         known: dupe keys seen before; the caller adds the key of each message that is accepted.
+
+    Raises:
+        ValueError: the packet is not for us.
     """
 
     def __init__(
         self, header: PacketHeader, packet: PacketVerdict, rules: Rulebook, now: float, known: Container[bytes]
     ) -> None:
         if packet.network is None:
-            msg = "a packet that is not for us has no messages to judge"
-            raise ValueError(msg)
+            raise ValueError("a packet that is not for us has no messages to judge")
         self._header = header
         self._packet = packet
         self._rules = rules
         self._network: Network = packet.network
         self._now = now
         self._known = known
+        self._areas: dict[str, Area | Reason] = {}
         self._verdicts: dict[tuple[Reason, str], Verdict] = {}
 
     def judge(self, message: PackedMessage, text: MessageText, key: bytes | None) -> Verdict:
-        """Decide on one message, given its dupe key (`None` for netmail)."""
+        """Decide on one message, given its dupe key (``None`` for netmail).
+
+        Equal verdicts are one value.
+        """
         tag = area_tag(text)
         if tag is None:
             return self._judge_netmail(message, text)
-        if not _TAG.fullmatch(tag):
-            return self._bad(Reason.INVALID_TAG)
-        area = self._rules.area_of(self._network.name, tag)
+        area = self._areas.get(tag)
         if area is None:
-            return self._bad(Reason.UNKNOWN_AREA)
-        reason = self._check_rights(area) or self._check_date(area, message)
-        if reason is not None:
-            return self._bad(reason)
-        if key in self._known:
-            return self._verdict(Reason.DUPLICATE, tag, None)
-        reason = self._check_path(area, text)
+            area = self._areas[tag] = self._open_area(tag)
+        if isinstance(area, Reason):
+            return self._bad(area)
+        reason = self._check_date(area, message)
+        if reason is None and key in self._known:
+            return self._verdict(Reason.DUPLICATE, "", None)
+        reason = reason or self._check_path(area, text)
         if reason is not None:
             return self._bad(reason)
         return self._verdict(Reason.ACCEPTED, tag, area_target(area))
 
-    def _check_rights(self, area: Area) -> Reason | None:
+    def _open_area(self, tag: str) -> Area | Reason:
+        """Find the area the sender may write to, or the reason why there is none."""
+        if not _TAG.fullmatch(tag):
+            return Reason.INVALID_TAG
+        area = self._rules.area_of(self._network.name, tag)
+        if area is None:
+            return Reason.UNKNOWN_AREA
         if not self._packet.local:
             link = self._packet.link
             rights = area.links.get(link.address) if link else None
@@ -140,10 +151,12 @@ class Judge:
                 return Reason.NOT_LINKED
             if not rights.write:
                 return Reason.MAY_NOT_WRITE
-        return Reason.AREA_PAUSED if area.paused else None
+        return Reason.AREA_PAUSED if area.paused else area
 
     def _check_date(self, area: Area, message: PackedMessage) -> Reason | None:
         """Judge the age by the author's clock read as UTC; a zone's error of some hours is no matter over days."""
+        if area.max_age is None and area.max_future is None:
+            return None
         written = parse_date(message.date).value
         if written is None:
             return None
@@ -157,19 +170,17 @@ class Judge:
     def _check_path(self, area: Area, text: MessageText) -> Reason | None:
         """Look for ourselves, and for anyone twice, in PATH; rescanned mail has passed here before by intent.
 
-        PATH is 2D, so it says something about us only where the packet's zone is that of our AKA. A point's PATH begins
-        with its boss, so a single entry of ours from a point of ours is no loop.
+        PATH is 2D, so it means something only where the packet's zone is that of our AKA. If we are a point there, our
+        boss may stand in it. A PATH of our address alone is what our points and our own programs begin with.
         """
-        if not text.path or find_value(text.kludges, b"RESCANNED") is not None:
+        sender = self._packet.sender
+        if not text.path or sender.zone != area.aka.zone or find_value(text.kludges, b"RESCANNED") is not None:
             return None
         nodes, round_trip = _read_path(text.path)
-        sender = self._packet.sender
-        if sender.zone == area.aka.zone and not area.aka.point:
-            own = {
-                (aka.net, aka.node) for aka in self._network.addresses if aka.zone == area.aka.zone and not aka.point
-            }
-            boss_only = sender.point and nodes == ((sender.net, sender.node),)
-            if not boss_only and not own.isdisjoint(nodes):
+        if not area.aka.point:
+            own = {(aka.net, aka.node) for aka in self._network.addresses if aka.zone == sender.zone and not aka.point}
+            begins_here = self._packet.local or (sender.point and (sender.net, sender.node) in own)
+            if not own.isdisjoint(nodes) and not (begins_here and len(nodes) == 1):
                 return Reason.LOOP
         return Reason.CIRCULAR if round_trip else None
 
