@@ -194,7 +194,8 @@ class _Author:
         self._epoch = epoch
         self._log_median = math.log(body_median)
         self._threads: dict[str, list[tuple[str, str]]] = {tag: [] for tag in tags}
-        self._systems = [f"1337:{net}/{node}" for net in (1, 2, 3, 5) for node in range(300, 330)]
+        systems = (f"1337:{net}/{node}" for net in (1, 2, 3, 5) for node in range(300, 330))
+        self._systems = [system for system in systems if system != self._sender]  # twice in PATH would be a loop
         own = [two_d(address) for address in way]
         self._seen_by = {
             tag: [lines_2d("SEEN-BY:", seen_by_nodes(*own, seed=index * 3 + variant)) for variant in range(3)]
