@@ -8,7 +8,7 @@ from tests.mail import echo_text
 from tosser.address import Address
 from tosser.codec import message
 from tosser.codec.message import MessageText, build_text, msgid, origin_address, reply, split_text
-from tosser.codec.message_parts import clean_text
+from tosser.codec.message_parts import MOST_LINES, clean_text, join_text, text_parts
 from tosser.codec.seenby import format_path, format_seen_by
 
 HEAD = b"AREA:TQW_TECH\r\x01MSGID: 1337:1/300 0000002a\r\x01REPLY: 1337:1/301 00000007\r\x01PID: Prog 1\r"
@@ -107,6 +107,20 @@ def test_forwarding_again_changes_nothing(text: bytes) -> None:
     second = split_text(first.transit + b"SEEN-BY: 1/100\r\x01PATH: 1/100\r")
     assert second.transit == first.transit
     assert (second.area, second.seen_by, second.path) == (first.area, (b"1/100",), (b"1/100",))
+
+
+@pytest.mark.parametrize("count", [MOST_LINES - 2, MOST_LINES - 1, MOST_LINES, MOST_LINES + 1])
+@pytest.mark.parametrize(
+    "line", [b"\r", b"\x01K\r", b"SEEN-BY: 1/1\r", b"\x01PATH: 1/1\r", b"Origin:", b" # Origin:\r"]
+)
+def test_lines_are_bounded(line: bytes, count: int) -> None:
+    """Texts with thousands of lines of one sort make bounded lists, lose no byte, and go both ways alike."""
+    for raw in (HEAD + line * count, HEAD + line * count + BODY, USUAL + line * count, HEAD + b"x\r" + line * count):
+        usual, found = message._split_usual(raw), message._split_any(raw)
+        assert usual is None or usual == found
+        assert max(len(found.kludges), len(found.seen_by), len(found.path)) < 2 * MOST_LINES
+        assert join_text(text_parts(raw)) == raw
+        assert raw.startswith(found.transit.removesuffix(found.moved).removesuffix(b"\r"))
 
 
 @pytest.mark.parametrize(

@@ -130,3 +130,11 @@ def test_in_path() -> None:
 def test_circular(path: list[Node], expected: bool) -> None:  # noqa: FBT001 - the expectation
     """A system that stands twice in PATH with others between shows that the message went round."""
     assert circular(path) is expected
+
+
+@pytest.mark.parametrize("lines", [[b"1/1 " + b"2 " * 100_000], [b"1/1 2 3"] * 100_000])
+def test_lists_are_bounded(lines: list[bytes]) -> None:
+    """A list that is longer than any network is large is read in part."""
+    read = parse_nodes(lines)
+    assert 5_000 < len(read) < 20_000
+    assert set(read) <= {(1, 1), (1, 2), (1, 3)}

@@ -15,6 +15,7 @@ from tosser.address import Address
 from tosser.codec.kludge import find_value, parse_msgid
 from tosser.codec.message_parts import (
     CONTROL,
+    MOST_LINES,
     PartKind,
     TextPart,
     clean_text,
@@ -180,11 +181,14 @@ def _split_usual(text: bytes) -> MessageText | None:
         body_at = text.find(b"\r", control) + 1
         head = text[start : body_at - 1]
         kludges = head[1:].split(b"\r\x01")
-        if head[0] != CONTROL or head.count(b"\r") != len(kludges) - 1:
+        if head[0] != CONTROL or head.count(b"\r") != len(kludges) - 1 or len(kludges) >= MOST_LINES:
             return None
     seen_by: list[bytes] = []
     path: list[bytes] = []
-    for line in text[end:].split(b"\r"):
+    trailer = text[end:].split(b"\r", MOST_LINES)
+    if len(trailer) > MOST_LINES:
+        return None
+    for line in trailer:
         if line.startswith(b"SEEN-BY:") and not path:
             seen_by.append(line[8:].strip())
         elif line.startswith(b"\x01PATH:"):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -17,6 +18,11 @@ if TYPE_CHECKING:
 
 CONTROL = 0x01
 """First byte of a control paragraph."""
+MOST_LINES = 4096
+"""So many lines are looked at one by one in each section of a text; what is beyond is body.
+
+A text of megabytes that is nothing but control paragraphs would otherwise take seconds, and many times its memory.
+"""
 _CR = 0x0D
 _AREA = re.compile(rb"\x01?AREA:", re.IGNORECASE)
 _SEEN_BY = re.compile(rb"\x01?SEEN-BY:", re.IGNORECASE)
@@ -105,7 +111,7 @@ def layout(text: bytes) -> Layout:
     origin = _last_origin(text, at)
     echomail = any(span.kind is PartKind.AREA for span in head)
     transit_end = _transit_end(text, at, origin) if echomail else len(text)
-    special = list(_kludges(text, at, transit_end))
+    special = list(islice(_kludges(text, at, transit_end), MOST_LINES))
     if origin is not None:
         special.append(origin)
     tearline = find_tearline(text, at, transit_end if origin is None else origin.start)
@@ -117,13 +123,15 @@ def layout(text: bytes) -> Layout:
 
 def find_tearline(text: bytes, floor: int, stop: int) -> Span | None:
     """The last line for people between ``floor`` and ``stop``, if it is a tearline."""
-    while stop > floor:
+    for _ in range(MOST_LINES):
+        if stop <= floor:
+            break
         start = max(text.rfind(b"\r", floor, stop - 1) + 1, floor)
         line = text[start:stop].rstrip(b"\r")
         if line[:4] in _TEARLINE_STARTS:
             return Span(PartKind.TEARLINE, start, stop)
         if line.strip() and line[0] != CONTROL and not line.startswith(_GATE_ORIGIN):
-            return None
+            break
         stop = start
     return None
 
@@ -145,16 +153,20 @@ def _line_end(text: bytes, at: int) -> int:
 
 
 def _lines(text: bytes, at: int) -> Iterator[tuple[int, int]]:
-    """Start and end of each line from ``at`` on."""
-    while at < len(text):
+    """Start and end of each line from ``at`` on, as far as they are looked at."""
+    for _ in range(MOST_LINES):
+        if at >= len(text):
+            return
         end = _line_end(text, at)
         yield at, end
         at = end
 
 
 def _lines_back(text: bytes, floor: int, end: int) -> Iterator[tuple[int, int]]:
-    """Start and end of each line before ``end``, the last one first, down to ``floor``."""
-    while end > floor:
+    """Start and end of each line from ``floor`` to ``end``, the last one first, as far as they are looked at."""
+    for _ in range(MOST_LINES):
+        if end <= floor:
+            return
         start = max(text.rfind(b"\r", floor, end - 1) + 1, floor)
         yield start, end
         end = start
@@ -178,12 +190,14 @@ def _head(text: bytes) -> tuple[list[Span], int]:
 
 def _last_origin(text: bytes, floor: int) -> Span | None:
     """The last Origin line; quoted ones do not start at the start of a line."""
-    keyword = text.rfind(_ORIGIN, floor)
-    while keyword >= 0:
+    keyword = len(text)
+    for _ in range(MOST_LINES):
+        keyword = text.rfind(_ORIGIN, floor, keyword)
+        if keyword < 0:
+            break
         start = _origin_start(text, keyword, floor)
         if start >= 0:
             return Span(PartKind.ORIGIN, start, _line_end(text, keyword))
-        keyword = text.rfind(_ORIGIN, floor, keyword)
     return None
 
 

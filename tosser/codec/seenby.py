@@ -26,14 +26,21 @@ _BLANKS = bytes.maketrans(b"\xfe", b" ")
 _ITEM = re.compile(rb"(?:(?:\d{1,5}:)?(\d{1,5})/)?(\d{1,5})(?:\.\d{1,5})?")
 _DIGITS = 5
 _HIGHEST = 0xFFFF
+_MOST_NODES = 8192
+"""Lists are read as far as the line with this node, and of each line so many items; no network is as large."""
 
 
 def parse_nodes(lines: Iterable[bytes]) -> tuple[Node, ...]:
-    """Read what follows the keyword in SEEN-BY or PATH lines: each net and node in order, with repetitions."""
+    """Read what follows the keyword in SEEN-BY or PATH lines: each net and node in order, with repetitions.
+
+    No more than some 16,000 are read, so that a hostile list takes no more memory than that.
+    """
     nodes: list[Node] = []
     net = 0
     for line in lines:
-        for item in line.translate(_BLANKS).split():
+        if len(nodes) >= _MOST_NODES:
+            break
+        for item in line.translate(_BLANKS).split(None, _MOST_NODES):
             if not item.isdigit() or len(item) > _DIGITS:
                 match = _ITEM.fullmatch(item)
                 if match is None:
