@@ -28,6 +28,7 @@ from tosser.codec.jam import (
     parse_index,
     parse_message_header,
     parse_subfields,
+    subfields_length,
 )
 from tosser.errors import JamError
 
@@ -89,6 +90,7 @@ def test_message_header_both_ways() -> None:
 def test_subfields_both_ways() -> None:
     """The subfields of the worked example are written and read byte for byte."""
     assert build_subfields(SUBFIELDS) == SUBFIELD_BYTES
+    assert subfields_length(SUBFIELDS) == len(SUBFIELD_BYTES)
     assert len(SUBFIELD_BYTES) == HEADER.subfield_length
     assert parse_subfields(SUBFIELD_BYTES) == SUBFIELDS
 
@@ -156,8 +158,13 @@ def test_subfields_end_at_an_overrun() -> None:
     assert parse_subfields(SUBFIELD_BYTES + b"\0\0\0") == SUBFIELDS
 
 
+def test_subfields_end_at_the_next_header() -> None:
+    """Where a length stated too large takes in the next message header, that is not read as a subfield."""
+    assert parse_subfields(SUBFIELD_BYTES + HEADER_BYTES + SUBFIELD_BYTES) == SUBFIELDS
+
+
 WORD = st.integers(0, 0xFFFFFFFF)
-SUBFIELD_LISTS = st.lists(st.builds(Subfield, WORD, st.binary(max_size=40)))
+SUBFIELD_LISTS = st.lists(st.builds(Subfield, st.integers(0, 0xFFFF), st.binary(max_size=40)))
 
 
 @given(st.builds(FixedHeader, *[WORD] * 6))

@@ -34,6 +34,7 @@ _MESSAGE = struct.Struct("<4s2H17I")
 _SUBFIELD = struct.Struct("<2I")  # LoID and HiID together make one little-endian identifier; then the length
 _INDEX = struct.Struct("<2I")
 _REVISION = 1
+_HIGHEST_ID = 0xFFFF
 
 
 class SubfieldId(IntEnum):
@@ -225,20 +226,24 @@ def build_message_header(header: MessageHeader) -> bytes:
 
 
 class Subfield(NamedTuple):
-    """One subfield: identifier (HiID, so far always 0, is its upper half) and data without terminator."""
+    """One subfield: LoID, 16 bits, and data without terminator."""
 
     id: int
     data: bytes
 
 
 def parse_subfields(data: bytes) -> list[Subfield]:
-    """Read subfields up to the end of the data, or to the first that would reach beyond it."""
+    """Read subfields up to the end of the data, or to the first that cannot be one.
+
+    That is one that would reach beyond the data, or one with a HiID, of which JAM-001 has none: 64-bit builds of
+    jamlib state the length of all subfields too large, so that the next header follows where another should begin.
+    """
     fields: list[Subfield] = []
     at = 0
     while at + _SUBFIELD.size <= len(data):
         identifier, length = _SUBFIELD.unpack_from(data, at)
         at += _SUBFIELD.size
-        if at + length > len(data):
+        if at + length > len(data) or identifier > _HIGHEST_ID:
             break
         fields.append(Subfield(identifier, data[at : at + length]))
         at += length
@@ -248,6 +253,11 @@ def parse_subfields(data: bytes) -> list[Subfield]:
 def build_subfield(identifier: int, data: bytes) -> bytes:
     """Write one subfield."""
     return _SUBFIELD.pack(identifier, len(data)) + data
+
+
+def subfields_length(fields: Iterable[Subfield]) -> int:
+    """How many bytes subfields take up in ``.jhr``."""
+    return sum(_SUBFIELD.size + len(data) for _, data in fields)
 
 
 def build_subfields(fields: Iterable[Subfield]) -> bytes:

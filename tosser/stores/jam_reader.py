@@ -22,6 +22,7 @@ from tosser.codec.jam import (
     parse_index,
     parse_message_header,
     parse_subfields,
+    subfields_length,
 )
 from tosser.codec.jam_message import read_message
 from tosser.errors import JamError, StoreError
@@ -50,20 +51,15 @@ class JamMessage:
         position: place in the index, from 0.
         number: message number, which follows from the position.
         header: the message header as stored.
-        raw_subfields: the subfields as stored.
+        subfields: the subfields in the order of storage.
         text: the text as stored, CR line ends.
     """
 
     position: int
     number: int
     header: MessageHeader
-    raw_subfields: bytes
+    subfields: list[Subfield]
     text: bytes
-
-    @property
-    def subfields(self) -> list[Subfield]:
-        """The subfields in the order of storage."""
-        return parse_subfields(self.raw_subfields)
 
     @property
     def deleted(self) -> bool:
@@ -91,8 +87,10 @@ class Unreadable:
     reason: str
 
 
-def read_at(files: JamFiles, sizes: Sizes, offset: int) -> tuple[MessageHeader, bytes, bytes]:
-    """Read the header, the raw subfields and the text of the message whose header stands at an offset of ``.jhr``.
+def read_at(files: JamFiles, sizes: Sizes, offset: int) -> tuple[MessageHeader, list[Subfield], bytes]:
+    """Read the header, the subfields and the text of the message whose header stands at an offset of ``.jhr``.
+
+    The last message may say that it has more subfields than there are, if those that are there end with the file.
 
     Args:
         files: the base, held open by the caller.
@@ -106,15 +104,19 @@ def read_at(files: JamFiles, sizes: Sizes, offset: int) -> tuple[MessageHeader, 
         raise JamError(f"the index points to offset {offset} of {sizes.jhr} bytes of headers")
     data = os.pread(files.jhr, _FIRST_READ, offset)
     header = parse_message_header(data)
-    end = MESSAGE_HEADER_LENGTH + header.subfield_length
-    if header.subfield_length > _MOST_SUBFIELDS or offset + end > sizes.jhr:
+    if header.subfield_length > _MOST_SUBFIELDS:
         raise JamError(f"{header.subfield_length} bytes of subfields are more than there can be", offset)
+    end = min(MESSAGE_HEADER_LENGTH + header.subfield_length, sizes.jhr - offset)
     if end > len(data):
         data += os.pread(files.jhr, end - len(data), offset + len(data))
-    if header.text_length > _MOST_TEXT or (header.text_length and header.text_offset + header.text_length > sizes.jdt):
+    subfields = parse_subfields(data[MESSAGE_HEADER_LENGTH:end])
+    present = end - MESSAGE_HEADER_LENGTH
+    if present < header.subfield_length and present != subfields_length(subfields):
+        raise JamError(f"of {header.subfield_length} bytes of subfields there are {present}", offset)
+    behind = header.text_offset + header.text_length
+    if header.text_length > _MOST_TEXT or (header.text_length and behind > sizes.jdt):
         raise JamError(f"{header.text_length} bytes of text at {header.text_offset} are more than there can be", offset)
-    text = os.pread(files.jdt, header.text_length, header.text_offset)
-    return header, data[MESSAGE_HEADER_LENGTH:end], text
+    return header, subfields, os.pread(files.jdt, header.text_length, header.text_offset)
 
 
 class JamReader:

@@ -19,8 +19,10 @@ from tosser.codec.jam import (
     JamAttribute,
     MessageHeader,
     Subfield,
+    build_subfields,
     parse_index,
     parse_subfields,
+    subfields_length,
 )
 from tosser.errors import JamError
 from tosser.stores.jam_reader import read_at
@@ -81,10 +83,10 @@ def mark_of_last(files: JamFiles, sizes: Sizes, index_length: int) -> int | None
     if not index_length or len(data) < INDEX_RECORD_LENGTH:
         return 0
     try:
-        header, raw_subfields, _ = read_at(files, sizes, parse_index(data)[0].header_offset)
+        header, subfields, _ = read_at(files, sizes, parse_index(data)[0].header_offset)
     except JamError:
         return 0
-    return crc32(raw_subfields, header.written)
+    return crc32(build_subfields(subfields), header.written)
 
 
 def count_index(files: JamFiles) -> int:
@@ -147,9 +149,8 @@ class _Found:
 
     offset: int
     header: MessageHeader
-    raw_subfields: bytes
-    text: bytes
     subfields: list[Subfield]
+    text: bytes
 
     @property
     def deleted(self) -> bool:
@@ -167,13 +168,12 @@ def _read(files: JamFiles, sizes: Sizes, record: bytes) -> _Found | None:
     """Read what an index record leads to; a header with nothing but zeros behind it counts as nothing."""
     offset = parse_index(record)[0].header_offset
     try:
-        header, raw_subfields, text = read_at(files, sizes, offset)
+        header, subfields, text = read_at(files, sizes, offset)
     except JamError:
         return None
-    subfields = parse_subfields(raw_subfields)
     if not any(data for _, data in subfields) and not text.strip(b"\0"):
         return None
-    return _Found(offset, header, raw_subfields, text, subfields)
+    return _Found(offset, header, subfields, text)
 
 
 def _overwritten(records: Iterable[tuple[int, _Found | None]]) -> frozenset[int]:
@@ -186,7 +186,7 @@ def _overwritten(records: Iterable[tuple[int, _Found | None]]) -> frozenset[int]
     texts: list[tuple[int, int, int]] = []
     for position, found in records:
         if found is not None:
-            end = found.offset + MESSAGE_HEADER_LENGTH + len(found.raw_subfields)
+            end = found.offset + MESSAGE_HEADER_LENGTH + subfields_length(found.subfields)
             headers.append((found.offset, end, position))
         if found is not None and found.text:
             texts.append((found.header.text_offset, found.header.text_offset + len(found.text), position))
@@ -234,13 +234,14 @@ class _Search:
         return None
 
     def has_with_holes(self, found: _Found) -> bool:
-        """Whether a record is one of our messages with zeros in place of blocks that never reached the disk."""
-        for place in self._by_length.get(len(found.raw_subfields), ()):
+        """Whether a record is one of our messages cut short, or with zeros where blocks never reached the disk."""
+        subfields = build_subfields(found.subfields)
+        for place in self._by_length.get(found.header.subfield_length, ()):
             record = self._records[place]
-            whole = found.raw_subfields == record.subfields and found.text == record.text
+            whole = subfields == record.subfields and found.text == record.text
             dated = record.written in {None, found.header.written} or not found.header.written
             holed_text = not found.text or _is_holed(found.text, record.text)
-            if dated and not whole and holed_text and _is_holed(found.raw_subfields, record.subfields):
+            if dated and not whole and holed_text and _is_holed(subfields, record.subfields[: len(subfields)]):
                 return True
         return False
 
