@@ -12,6 +12,7 @@ import io
 import math
 import os
 import re
+import secrets
 import selectors
 import shutil
 import signal
@@ -33,6 +34,7 @@ from tosser.reason import Reason
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tosser.codec.bundle import ArchiveType
     from tosser.inbound.unpack import ArchiveLimits, Archiver
 
 _LAUNCHER = Path(__file__).with_name("limited.py")
@@ -48,17 +50,23 @@ _PLACEHOLDER = re.compile(r"\{(archive|directory)\}")
 
 
 @contextmanager
-def run_archiver(archiver: Archiver, archive: Path, parent: Path, limits: ArchiveLimits) -> Iterator[list[Part]]:
+def run_archiver(
+    archiver: Archiver, kind: ArchiveType, archive: Path, parent: Path, limits: ArchiveLimits
+) -> Iterator[list[Part]]:
     """Unpack an archive by a program; its members can be read until the context ends.
+
+    The program is given a short relative path with the extension it expects: ARC takes no path of 80 bytes, ARJ adds an
+    extension where it finds none.
 
     Args:
         archiver: the program.
+        kind: type of the archive.
         archive: the file to unpack.
         parent: existing directory to make the scratch directory in.
         limits: bounds on what it may leave.
 
     Raises:
-        ArchiveError: the program is missing, fails or takes too long, or what it left is refused.
+        ArchiveError: the program is missing, fails, takes too long or finds nothing, or what it left is refused.
         OSError: the disk failed.
     """
     program = shutil.which(archiver.unpack[0])
@@ -69,11 +77,18 @@ def run_archiver(archiver: Archiver, archive: Path, parent: Path, limits: Archiv
     try:
         directory = scratch.joinpath(*["d"] * _LEVELS)
         directory.mkdir(mode=0o700, parents=True)
-        values = {"archive": str(archive.absolute()), "directory": str(directory)}
+        # A name that no archive can know, so that no member can be unpacked through the link.
+        link = directory.with_name(f"{secrets.token_hex(8)}.{kind}")
+        link.symlink_to(archive.absolute())
+        values = {"archive": f"../{link.name}", "directory": str(directory)}
         arguments = [_PLACEHOLDER.sub(lambda match: values[match[1]], text) for text in archiver.unpack[1:]]
         _run(archiver, [program, *arguments], directory, limits)
+        link.unlink()
         _refuse_strays(scratch, directory)
-        yield _harvest(directory, limits)
+        parts = _harvest(directory, limits)
+        if not parts:
+            raise ArchiveError(f"archiver {archiver.name} found nothing in it", Reason.ARCHIVE_TOOL)
+        yield parts
     finally:
         remove_tree(scratch)
 

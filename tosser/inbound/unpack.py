@@ -59,8 +59,8 @@ class Archiver:
 
     Attributes:
         name: of its entry in the configuration.
-        unpack: its arguments, the program first; ``{archive}`` and ``{directory}`` stand for the two paths. It runs in
-            that directory, so a program that always unpacks where it is needs no ``{directory}``.
+        unpack: the program and its arguments; ``{archive}`` stands for the file, ``{directory}`` for the directory to
+            unpack into. The program runs in that directory, so one that unpacks where it is needs no ``{directory}``.
         timeout: seconds it may take.
     """
 
@@ -120,7 +120,8 @@ def open_members(
         elif kind not in archivers:
             raise ArchiveError(f"no program is configured for files of type {kind}", Reason.ARCHIVE_UNKNOWN)
         else:
-            yield _members(stack.enter_context(run_archiver(archivers[kind], path, scratch_parent(path), limits)))
+            parts = run_archiver(archivers[kind], kind, path, scratch_parent(path), limits)
+            yield _members(stack.enter_context(parts))
 
 
 def _open_regular(path: Path) -> io.FileIO:
