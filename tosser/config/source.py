@@ -8,6 +8,7 @@ problem needs one, so a good file costs one pass.
 
 from __future__ import annotations
 
+import re
 import stat
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Protocol, cast
@@ -35,8 +36,12 @@ if TYPE_CHECKING:
 
 _LARGEST_FILE = 16 * 1024 * 1024
 _DEEPEST = 64
+_LONGEST_SHOWN = 64
+"""Characters of a key that are repeated in a problem."""
 _MOST_ALIASED = 1_000_000
 _SECRET_TAGS = frozenset({"!env", "!file"})
+_STRANGE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
+"""Characters that may not stand in a YAML stream (section 5.1), and byte order marks that are not at its start."""
 _TOO_DEEP = f"nested deeper than {_DEEPEST} levels"
 _COLLECTION_TAGS = frozenset({None, "!", "tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"})
 
@@ -97,20 +102,21 @@ def read_document(path: Path, environ: Mapping[str, str]) -> Document:
     except ScalarError as error:
         document.problems.append(ConfigProblem(str(path), 0, 0, "", str(error)))
         return document
-    builder = _Builder(path, text, environ, document.problems)
+    strange = _STRANGE.search(text)
+    if strange:
+        line, column = text.count("\n", 0, strange.start()) + 1, strange.start() - text.rfind("\n", 0, strange.start())
+        what = f"not YAML: the character U+{ord(strange[0]):04X} is not allowed"
+        document.problems.append(ConfigProblem(str(path), line, column, "", what))
+        return document
     try:
-        document.root = builder.build()
+        document.root = _Builder(path, text, environ, document.problems).build()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         what = " ".join(filter(None, (error.context, error.problem)))
         line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
         document.problems.append(ConfigProblem(str(path), line, column, "", f"not YAML: {what}"))
-    except yaml.reader.ReaderError as error:
-        before = text[: error.position]
-        line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
-        what = f"not YAML: the character U+{ord(text[error.position]):04X} is not allowed"
-        document.problems.append(ConfigProblem(str(path), line, column, "", what))
     except ValueError as error:
+        # PyYAML's own parser, which stands in for libyaml, lets these escape for numbers in escapes and directives.
         document.problems.append(ConfigProblem(str(path), 0, 0, "", f"not YAML: {error}"))
     return document
 
@@ -149,9 +155,15 @@ def find_place(root: Node, location: Location, *, key: bool = False) -> tuple[st
 
 
 def dotted(location: Location) -> str:
-    """Write a location as people do: ``links[2].packet_password``."""
-    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
+    """Write a location as people do: ``links[2].packet_password``; odd keys are escaped, long ones cut."""
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{shown(part)}" for part in location)
     return text.removeprefix(".")
+
+
+def shown(key: str) -> str:
+    """Write a key from the file on one line of bounded length."""
+    text = key if key.isprintable() else repr(key)[1:-1]
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
 
 
 def _read_text(path: Path) -> str:
@@ -265,7 +277,7 @@ class _Builder:
             if key in entries:
                 first = entries[key]
                 place = f"{self._file}:{first.key_mark.line + 1}:{first.key_mark.column + 1}"
-                self._complain(event.start_mark, f"key {key!r} was given before, at {place}")
+                self._complain(event.start_mark, f"key '{shown(key)}' was given before, at {place}")
             else:
                 entries[key] = Entry(event.start_mark, node)
         return entries
@@ -273,7 +285,8 @@ class _Builder:
     def _key(self, event: _Event) -> str | None:
         if _kind(event) is not ScalarEvent or event.tag is not None:
             self._complain(event.start_mark, "a key must be plain text")
-            self._node(event)
+            if _kind(event) is not ScalarEvent:
+                self._node(event)
             return None
         key = event.value
         try:

@@ -17,7 +17,7 @@ from pydantic import SecretStr, ValidationError
 from tosser.config.complaint import Complaint, Gaps, hint_for, nearest
 from tosser.config.model import Config
 from tosser.config.section import Section
-from tosser.config.source import BROKEN
+from tosser.config.source import BROKEN, shown
 from tosser.config.values import SECRET_ERROR
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ _TEXTS = {
     "tuple_type": "should be a list",
     "string_pattern_mismatch": "should be one line without control characters",
     "string_too_short": "should not be empty",
-    "too_short": "should have at least {min_length}",
+    "too_short": "should not be empty",
     "greater_than_equal": "should be at least {ge}",
     "less_than_equal": "should be at most {le}",
 }
@@ -192,7 +192,7 @@ def _complaints(errors: Sequence[ErrorDetails], data: dict[str, object]) -> list
             location = error["loc"]
             meant = nearest(str(location[-1]), _keys_at(location[:-1]))
             misspelt.add((*location[:-1], meant))
-            found.append(Complaint(location, f"unknown key {str(location[-1])!r}", hint_for(meant), key=True))
+            found.append(Complaint(location, f"unknown key '{shown(str(location[-1]))}'", hint_for(meant), key=True))
     for error in errors:
         location, kind = error["loc"], error["type"]
         if kind == "missing" and location not in misspelt:

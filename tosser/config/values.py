@@ -145,7 +145,12 @@ def at_least(least: str) -> AfterValidator:
 
 
 def _parse_age(value: object) -> float:
-    return math.inf if value == "unlimited" else parse_duration(value)
+    if value == "unlimited":
+        return math.inf
+    try:
+        return parse_duration(value)
+    except PydanticCustomError:
+        raise refuse("should be a duration with its unit, such as 12h or 365d, or unlimited") from None
 
 
 def _parse_address(value: object) -> Address:

@@ -157,12 +157,12 @@ class World:
             self._systems.setdefault(given.without_domain, []).append(None)
             return
         address = replace(given, domain=network.domain)
+        our_aka = self._aka(entry.our_aka, network, (*place, "our_aka")) or closest(network.addresses, address)
         first = self._places.setdefault(address, place)
         if first != place:
             self._complain_twice((*place, "address"), f"link {given} is given before", (*first, "address"))
             return
         password = entry.packet_password.get_secret_value().upper().encode("ascii")
-        our_aka = self._aka(entry.our_aka, network, (*place, "our_aka")) or closest(network.addresses, address)
         link = Link(address, network.name, entry.name, entry.sysop, password, our_aka)
         self._links[address] = link
         self._systems.setdefault(address.without_domain, []).append(link)
@@ -237,18 +237,22 @@ class World:
         first = self._tags.setdefault(key, place)
         if first != place:
             self._complain_twice((*place, "tag"), f"area {entry.tag} is given before", (*first, "tag"))
-            return
-        if entry.tag == network.bad_area:
+        elif entry.tag == network.bad_area:
             self._complain((*place, "tag"), f"{entry.tag} is the bad area of network {network.name} and needs no entry")
-        self._areas[key] = self._area(entry, network, self._area_links(entry, candidates, network, place), place)
-
-    def _area(self, entry: AreaEntry, network: Network, links: dict[Address, AreaLink], place: Location) -> Area:
-        defaults = self.config.area_defaults
-        store = entry.store or defaults.store
         path = ""
-        if store is not StoreKind.PASSTHROUGH:
+        kept = (entry.store or self.config.area_defaults.store) is not StoreKind.PASSTHROUGH
+        if kept and first == place and entry.tag != network.bad_area:
             where = (*place, "path" if entry.path else "tag")
             path = self._base_path(str(entry.path) if entry.path else base_name(entry.tag), where)
+        links = self._area_links(entry, candidates, network, place)
+        aka = self._aka(entry.aka, network, (*place, "aka")) or network.main
+        self._areas[key] = self._area(entry, network, path, aka, links)
+
+    def _area(
+        self, entry: AreaEntry, network: Network, path: str, aka: Address, links: dict[Address, AreaLink]
+    ) -> Area:
+        """Fill in what the area takes from the defaults."""
+        defaults = self.config.area_defaults
         max_age = defaults.max_age if entry.max_age is None else entry.max_age
         max_future = defaults.max_future if entry.max_future is None else entry.max_future
         history = defaults.dupe_history if entry.dupe_history is None else entry.dupe_history
@@ -256,9 +260,9 @@ class World:
             tag=entry.tag,
             network=network.name,
             description=entry.description,
-            store=store,
+            store=entry.store or defaults.store,
             path=path,
-            aka=self._aka(entry.aka, network, (*place, "aka")) or network.main,
+            aka=aka,
             links=links,
             dupe_history=int(history),
             max_age=None if math.isinf(max_age) else int(max_age),

@@ -1,0 +1,211 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.config.documents import NETWORK, SYSTEM, TWO_NETWORKS, mistakes
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+LINKED = NETWORK + "links:\n  - address: 1337:1/100\n"
+"""One link; six lines."""
+
+
+@pytest.mark.parametrize(
+    ("addition", "problem"),
+    [
+        (
+            "areas: [{tag: A, links: [1337:1/10]}]",
+            "7:26 areas[0].links[0]: unknown link 1337:1/10 (did you mean '1337:1/100'?)",
+        ),
+        (
+            "areas: [{tag: A, links: [{address: 1337:1/10, write: false}]}]",
+            "7:26 areas[0].links[0]: unknown link 1337:1/10 (did you mean '1337:1/100'?)",
+        ),
+        (
+            "areas: [{tag: A, links: [1337:1/100@othernet]}]",
+            "7:26 areas[0].links[0]: unknown link 1337:1/100@othernet (did you mean '1337:1/100'?)",
+        ),
+        (
+            "areas: [{tag: A, links: [1337:1/100, 1337:1/100@tqwnet]}]",
+            "7:38 areas[0].links[1]: link 1337:1/100@tqwnet is given before in this area",
+        ),
+        ("areas: [{tag: A}, {tag: a, path: x}]", "7:25 areas[1].tag: area A is given before, at tosser.yaml:7:15"),
+        (
+            "areas: [{tag: badmail.tqwnet}]",
+            "7:15 areas[0].tag: BADMAIL.TQWNET is the bad area of network tqwnet and needs no entry",
+        ),
+        (
+            "areas: [{tag: A, path: b}, {tag: B}]",
+            "7:34 areas[1].tag: base path bases/b is given before, at tosser.yaml:7:24",
+        ),
+        (
+            "areas: [{tag: A, path: ./x/../badmail.tqwnet}]",
+            "7:24 areas[0].path: base path bases/badmail.tqwnet is given before, at tosser.yaml:4:11",
+        ),
+        (
+            "netmail: {path: mail}\nareas: [{tag: MAIL}]",
+            "8:15 areas[0].tag: base path bases/mail is given before, at tosser.yaml:7:17",
+        ),
+        (
+            "areas: [{tag: A, network: tqwnt}]",
+            "7:27 areas[0].network: unknown network 'tqwnt' (did you mean 'tqwnet'?)",
+        ),
+        (
+            "areas: [{tag: A, aka: 1337:1/201}]",
+            "7:23 areas[0].aka: 1337:1/201 is not one of our addresses in network tqwnet (did you mean '1337:1/200'?)",
+        ),
+        (
+            "  - address: 1337:1/100@TQWNET",
+            "7:14 links[1].address: link 1337:1/100@tqwnet is given before, at tosser.yaml:6:14",
+        ),
+        ("  - address: 1337:1/200", "7:14 links[1].address: 1337:1/200 is one of our own addresses"),
+        ("  - address: 21:1/100", "7:14 links[1].address: zone 21 belongs to no network"),
+        ("  - address: 1337:1/5@fidonet", "7:14 links[1].address: zone 1337 with domain fidonet belongs to no network"),
+        (
+            "  - {address: 1337:1/5, network: fsxnet}",
+            "7:34 links[1].network: unknown network 'fsxnet'",
+        ),
+        (
+            "  - {address: 5:1/5, network: tqwnet}",
+            "7:15 links[1].address: zone 5 is not among the zones of network tqwnet",
+        ),
+        (
+            "  - {address: 1337:1/5@fsxnet, network: tqwnet}",
+            "7:15 links[1].address: its domain is not that of network tqwnet, tqwnet",
+        ),
+        (
+            "  - {address: 1337:1/5, our_aka: 99:9/9}",
+            "7:34 links[1].our_aka: 99:9/9 is not one of our addresses in network tqwnet",
+        ),
+        (
+            "netmail: {routes: [{match: '*', via: 1337:1/999}]}",
+            "7:38 netmail.routes[0].via: unknown link 1337:1/999 (did you mean '1337:1/100'?)",
+        ),
+        (
+            "link_defaults: {archiver: zap}",
+            "7:27 link_defaults.archiver: unknown archiver 'zap' (did you mean 'zip'?)",
+        ),
+        ("  - {address: 1337:1/5, archiver: lha}", "7:35 links[1].archiver: unknown archiver 'lha'"),
+        (
+            "archivers: {lha: {formats: [lzh], unpack: [lha, '{archive}']}}\nlink_defaults: {archiver: lha}",
+            "8:27 link_defaults.archiver: archiver 'lha' has no `pack` command",
+        ),
+        (
+            "archivers: {zip: {formats: [lzh], unpack: [lha, '{archive}']}}",
+            "7:13 archivers.zip: 'zip' is built in; choose another name",
+        ),
+        (
+            "archivers:\n  a: &a {formats: [lzh], unpack: [a, '{archive}']}\n  b: *a",
+            "8:20 archivers.b.formats[0]: format lzh is unpacked by 'a' already",
+        ),
+        ("mqtt: {url: 'mqtt://a', tls: {ca: ca.pem}}", "7:30 mqtt.tls: certificates need an mqtts:// url"),
+        ("mqtt: {url: 'mqtts://a', tls: {cert: a.pem}}", "7:31 mqtt.tls: cert and key need each other"),
+        ("mqtt: {url: 'mqtts://a', password: x}", "7:36 mqtt.password: a password needs a username"),
+    ],
+)
+def test_what_does_not_fit_together_is_placed(tmp_path: Path, addition: str, problem: str) -> None:
+    """One mistake is one problem, at the value that refers to something, with a suggestion where one is near."""
+    assert mistakes(tmp_path, LINKED + addition + "\n") == [f"tosser.yaml:{problem}"]
+
+
+@pytest.mark.parametrize(
+    ("networks", "problems"),
+    [
+        (
+            "  a: {addresses: [1:1/1, 2:1/1], zones: [1]}",
+            ["4:26 networks.a.addresses[1]: zone 2 is not among the zones of network a"],
+        ),
+        (
+            "  a: {addresses: [1:1/1@b]}",
+            ["4:19 networks.a.addresses[0]: its domain is not that of network a, a"],
+        ),
+        (
+            "  a: {addresses: [1:1/1, 1:1/1@A]}",
+            ["4:26 networks.a.addresses[1]: address 1:1/1@a is given before, at tosser.yaml:4:19"],
+        ),
+        (
+            "  a: {addresses: [1:1/1], domain: x}\n  b: {addresses: [1:1/2], domain: x}",
+            ["5:3 networks.b: zone 1 with domain x belongs to network a already"],
+        ),
+        (
+            "  a: {addresses: [1:1/1], bad_area: X}\n  b: {addresses: [2:1/2], bad_area: x}",
+            ["5:37 networks.b.bad_area: base path bases/x is given before, at tosser.yaml:4:37"],
+        ),
+    ],
+)
+def test_networks_are_told_apart(tmp_path: Path, networks: str, problems: list[str]) -> None:
+    """Addresses belong to their network, and no address belongs to two."""
+    assert mistakes(tmp_path, f"{SYSTEM}networks:\n{networks}\n") == [f"tosser.yaml:{problem}" for problem in problems]
+
+
+@pytest.mark.parametrize(
+    ("area", "problem"),
+    [
+        ("{tag: A}", "10:5 areas[0]: there are several networks and no link tells which; say it with `network:`"),
+        (
+            "{tag: A, links: [1337:1/100, 21:1/100]}",
+            "10:5 areas[0]: its links belong to networks fsxnet and tqwnet; say which is meant with `network:`",
+        ),
+        (
+            "{tag: A, network: fsxnet, links: [1337:1/100, 21:1/100]}",
+            "10:39 areas[0].links[0]: link 1337:1/100 belongs to network tqwnet, the area to fsxnet",
+        ),
+        (
+            "{tag: A, network: fsxnet, aka: 1337:1/200}",
+            "10:36 areas[0].aka: 1337:1/200 is not one of our addresses in network fsxnet",
+        ),
+    ],
+)
+def test_an_area_has_one_network(tmp_path: Path, area: str, problem: str) -> None:
+    """What leaves the network of an area open, or mixes two, is a mistake."""
+    assert mistakes(tmp_path, f"{TWO_NETWORKS}areas:\n  - {area}\n")[0].startswith(f"tosser.yaml:{problem}")
+
+
+def test_an_ambiguous_link_is_a_mistake(tmp_path: Path) -> None:
+    """Where two networks have the zone, the link has to say which it is in."""
+    text = SYSTEM + (
+        "networks: {a: {addresses: [1:1/1]}, b: {addresses: [1:1/2]}}\n"
+        "links: [{address: 1:1/5}]\n"
+        "areas: [{tag: A, links: [1:1/5]}]\n"
+    )
+
+    assert mistakes(tmp_path, text) == [
+        "tosser.yaml:4:19 links[0].address: zone 1 belongs to networks a and b; say which is meant with `network:`"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("paths", "problems"),
+    [
+        ("inbound: {}", ["2:46 paths.inbound: at least one inbound directory is needed"]),
+        (
+            "inbound: {secure: [in, x/../in], local: [./in]}",
+            [
+                "2:60 paths.inbound.secure[1]: in is listed before, at tosser.yaml:2:56",
+                "2:78 paths.inbound.local[0]: in is listed before, at tosser.yaml:2:56",
+            ],
+        ),
+        (
+            "inbound: {secure: [state, state/in]}",
+            [
+                "2:56 paths.inbound.secure[0]: an inbound directory cannot be inside paths.state, state",
+                "2:63 paths.inbound.secure[1]: an inbound directory cannot be inside paths.state, state",
+            ],
+        ),
+        (
+            "inbound: {secure: [out, bases]}, outbound: out",
+            [
+                "2:56 paths.inbound.secure[0]: out is also paths.outbound",
+                "2:61 paths.inbound.secure[1]: bases is also paths.bases",
+            ],
+        ),
+    ],
+)
+def test_inbounds_are_apart(tmp_path: Path, paths: str, problems: list[str]) -> None:
+    """Each inbound is one directory of its own."""
+    text = NETWORK.replace("inbound: {secure: [in]}", paths)
+
+    assert mistakes(tmp_path, text) == [f"tosser.yaml:{problem}" for problem in problems]
