@@ -13,6 +13,7 @@ from tests.stores.samples import file_of, ours, sample, samples, subjects
 from tosser.codec.jam import JamAttribute
 from tosser.errors import StoreError
 from tosser.stores.jam import JamBase
+from tosser.stores.jam_files import shared_files
 from tosser.stores.jam_reader import JamMessage, JamReader, Unreadable
 
 if TYPE_CHECKING:
@@ -132,6 +133,19 @@ def test_a_base_larger_than_one_read_of_the_index(path: Path) -> None:
     one = file_of(path, ".jdx").read_bytes()[:8]
     file_of(path, ".jdx").write_bytes(one * 20_000)
     assert [message.number for message in JamReader(path).messages(0)] == list(range(1, 20_001))
+
+
+def test_files_are_let_go(path: Path) -> None:
+    """A reader lets go of the files at the end of its block, and whoever else uses the base does not mind."""
+    base = JamBase(path)
+    with JamReader(path) as reader:
+        messages = reader.messages()
+        next(messages)
+        assert shared_files(path).jhr >= 0
+        reader.close()
+        assert next(messages).number == 2
+    assert shared_files(path).jhr == -1
+    assert base.append([sample(5)], wait=1) == [6]
 
 
 def test_no_base(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from tosser.codec.jam import (
     DELETED_INDEX_RECORD,
@@ -31,6 +31,7 @@ from tosser.stores.jam_files import shared_files, unix_time
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+    from types import TracebackType
 
     from tosser.codec.stored import BaseMessage
     from tosser.stores.jam_files import JamFiles, Sizes
@@ -120,13 +121,27 @@ def read_at(files: JamFiles, sizes: Sizes, offset: int) -> tuple[MessageHeader, 
 
 
 class JamReader:
-    """Reads the base at a path (without suffix).
+    """Reads the base at a path (without suffix); as a context manager it lets go of the files at the end.
 
     Every method raises `StoreError` where the base as a whole is missing, unreadable or no JAM base.
     """
 
     def __init__(self, path: Path) -> None:
         self._files = shared_files(path)
+
+    def __enter__(self) -> Self:
+        """Nothing is opened before it is needed."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Let go of the files."""
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the files; who else uses the base in this process opens them again."""
+        self._files.close()
 
     def header(self) -> FixedHeader:
         """The fixed header."""
