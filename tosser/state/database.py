@@ -1,20 +1,21 @@
 """One SQLite connection on one thread: WAL, synchronous FULL, numbered migrations.
 
-Every call is one transaction: a function of the connection that runs on the database thread and is committed when it
-returns, rolled back when it raises. ``sqlite3`` errors become `StateError`.
+Every call is one transaction: a function of the connection that runs on the database thread and is committed, and on
+the disk, when the call returns; when it raises, nothing of it remains. ``sqlite3`` errors become `StateError`.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from importlib import resources
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
+from tosser.disk import FILE_MODE
 from tosser.errors import StateError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 P = ParamSpec("P")
@@ -23,6 +24,8 @@ T = TypeVar("T")
 BUSY_SECONDS = 30.0
 """How long a call waits for another process (a command of ours beside the daemon) to end its transaction."""
 CACHE_KIB = 65536
+CHECKPOINT_PAGES = 4000
+"""Pages of 4 KiB in the log before they go to the database: events that are delivered by then never do."""
 
 
 class Database:
@@ -39,6 +42,7 @@ class Database:
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
         self.path = path
         self._begin = "BEGIN" if read_only else "BEGIN IMMEDIATE"
+        self._closed = False
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="tosser-state")
         try:
             self._connection = self._thread.submit(_open, path, read_only=read_only).result()
@@ -46,72 +50,113 @@ class Database:
             self._thread.shutdown()
             raise
 
-    def submit(
-        self, function: Callable[Concatenate[sqlite3.Connection, P], T], /, *args: P.args, **kwargs: P.kwargs
-    ) -> Future[T]:
-        """Run the function in a transaction on the database thread."""
-        return self._thread.submit(self._transact, function, *args, **kwargs)
-
     def call(
         self, function: Callable[Concatenate[sqlite3.Connection, P], T], /, *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        """Run the function in a transaction and wait for what it returns.
+        """Run the function in a transaction on the database thread and wait for what it returns.
 
         Raises:
-            StateError: the database could not do it; nothing of the transaction remains.
+            StateError: the database could not do it, or is closed; nothing of the transaction remains.
         """
-        return self.submit(function, *args, **kwargs).result()
+        try:
+            future = self._thread.submit(self._transact, lambda connection: function(connection, *args, **kwargs))
+        except RuntimeError as error:
+            raise StateError(f"{self.path}: closed") from error
+        return future.result()
 
     def close(self) -> None:
-        """End the thread after the calls already submitted, and close the file."""
-        self._thread.submit(self._connection.close).result()
-        self._thread.shutdown()
+        """Close the file after the calls already made; closing again does nothing."""
+        if not self._closed:
+            self._closed = True
+            self._thread.submit(self._connection.close)
+            self._thread.shutdown()
 
-    def _transact(
-        self, function: Callable[Concatenate[sqlite3.Connection, P], T], *args: P.args, **kwargs: P.kwargs
-    ) -> T:
+    def _transact(self, work: Callable[[sqlite3.Connection], T]) -> T:
         try:
-            with self._connection:
-                self._connection.execute(self._begin)
-                return function(self._connection, *args, **kwargs)
+            self._connection.execute(self._begin)
+            try:
+                result = work(self._connection)
+                self._connection.execute("COMMIT")
+            finally:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
         except sqlite3.Error as error:
             raise StateError(f"{self.path}: {error}") from error
+        return result
 
 
 def _open(path: Path, *, read_only: bool) -> sqlite3.Connection:
+    if read_only and not path.exists():
+        raise StateError(f"{path}: there is no state database yet; the daemon or a first toss makes it")
     try:
-        if read_only:
-            connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=BUSY_SECONDS)
-        else:
-            connection = sqlite3.connect(path, timeout=BUSY_SECONDS)
-            path.chmod(0o640)
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = FULL")
-        connection.isolation_level = None
-        connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
-        connection.execute("PRAGMA temp_store = MEMORY")
-        _migrate(connection, path, read_only=read_only)
+        if not path.exists():
+            path.touch(FILE_MODE)
+        uri = f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rw'}"
+        connection = sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None)
+        try:
+            _set_up(connection, path, read_only=read_only)
+        except BaseException:
+            connection.close()
+            raise
     except (sqlite3.Error, OSError) as error:
         raise StateError(f"{path}: cannot be used as the state database: {error}") from error
     return connection
 
 
-def _migrate(connection: sqlite3.Connection, path: Path, *, read_only: bool) -> None:
-    steps = sorted(
-        item.name for item in resources.files("tosser.state.migrations").iterdir() if item.name.endswith(".sql")
-    )
-    newest = int(steps[-1][:4])
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
+def _set_up(connection: sqlite3.Connection, path: Path, *, read_only: bool) -> None:
+    """Choose how to write, and bring the tables up to date."""
+    connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+    connection.execute("PRAGMA temp_store = MEMORY")
+    steps = _migrations()
+    newest = max(steps)
+    version = _version(connection)
     if version > newest:
         raise StateError(
             f"{path}: written by a newer tosser (schema {version}, this one knows {newest}); upgrade tosser"
         )
-    if read_only and version < newest:
-        raise StateError(
-            f"{path}: written by an older tosser (schema {version}); start the daemon or toss once to update it"
-        )
-    for step in steps:
-        number = int(step[:4])
+    if read_only:
+        if version < newest:
+            raise StateError(
+                f"{path}: written by an older tosser (schema {version}); start the daemon or toss once to update it"
+            )
+        return
+    (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+    if mode != "wal":
+        raise StateError(f"{path}: its file system has no shared memory, which SQLite needs; is it a network's?")
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
+    if version < newest:
+        _migrate(connection, steps)
+
+
+def _migrate(connection: sqlite3.Connection, steps: dict[int, str]) -> None:
+    """Take the steps that are missing, all or none; another process may have taken them meanwhile."""
+    connection.execute("BEGIN IMMEDIATE")
+    version = _version(connection)
+    for number in sorted(steps):
         if number > version:
-            sql = resources.files("tosser.state.migrations").joinpath(step).read_text("utf-8")
-            connection.executescript(f"BEGIN IMMEDIATE;\n{sql}\nPRAGMA user_version = {number};\nCOMMIT;")
+            for statement in _statements(steps[number]):
+                connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {number}")
+    connection.execute("COMMIT")
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    return int(version)
+
+
+def _migrations() -> dict[int, str]:
+    """The SQL of every migration, by number."""
+    files = resources.files("tosser.state.migrations").iterdir()
+    return {int(file.name[:4]): file.read_text("utf-8") for file in files if file.name.endswith(".sql")}
+
+
+def _statements(sql: str) -> Iterator[str]:
+    """Divide a script; ``executescript`` would end the transaction."""
+    statement = ""
+    for line in sql.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""

@@ -17,20 +17,21 @@ def known(connection: sqlite3.Connection, keys: Iterable[bytes]) -> set[bytes]:
 
 def remember(connection: sqlite3.Connection, keys: Iterable[tuple[str, str, bytes]], seen: float) -> None:
     """Remember (network, tag, key) as seen; a key that is known keeps its first time."""
-    moment, ids = int(seen), {}
+    moment = int(seen)
+    areas: dict[tuple[str, str], int] = {}
     rows = []
     for network, tag, key in keys:
-        area = ids.get((network, tag))
+        area = areas.get((network, tag))
         if area is None:
-            area = ids[network, tag] = area_id(connection, network, tag)
+            area = areas[network, tag] = area_id(connection, network, tag)
         rows.append((key, area, moment))
     rows.sort()  # neighbouring keys share a page of the table
-    connection.executemany("INSERT OR IGNORE INTO dupes (key, area, seen) VALUES (?, ?, ?)", rows)
+    connection.executemany("INSERT INTO dupes (key, area, seen) VALUES (?, ?, ?) ON CONFLICT (key) DO NOTHING", rows)
 
 
 def area_id(connection: sqlite3.Connection, network: str, tag: str) -> int:
     """Give the row id of an area, making the row on first use."""
-    connection.execute("INSERT OR IGNORE INTO areas (network, tag) VALUES (?, ?)", (network, tag))
+    connection.execute("INSERT INTO areas (network, tag) VALUES (?, ?) ON CONFLICT DO NOTHING", (network, tag))
     (row,) = connection.execute("SELECT id FROM areas WHERE network = ? AND tag = ?", (network, tag)).fetchone()
     return int(row)
 

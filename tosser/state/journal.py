@@ -1,7 +1,7 @@
 """The journal: decisions that are made but not yet carried out.
 
-A decision is durable before the first byte of it is written anywhere else, and is forgotten in the same transaction that
-records its results. What is still here at start-up is carried out again, by the recorded verdicts.
+A decision is durable before the first byte of it is written anywhere else, and is forgotten in the same transaction
+that records its results. What is still here at start-up is carried out again, by the recorded verdicts.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
+from tosser.errors import StateError
 from tosser.rules.decision import Decision
 from tosser.state import dupes, ledger
 
@@ -50,11 +51,27 @@ def commit(connection: sqlite3.Connection, decision: Decision, positions: Mappin
 
 
 def forget(connection: sqlite3.Connection, batch: int) -> None:
-    """Remove the entry of a decision that has been carried out."""
-    connection.execute("DELETE FROM batches WHERE id = ?", (batch,))
+    """Remove the entry of a decision that has been carried out.
+
+    Raises:
+        StateError: there is none: its results have been recorded, and must not be again.
+    """
+    if connection.execute("DELETE FROM batches WHERE id = ?", (batch,)).rowcount != 1:
+        raise StateError(f"batch {batch} is not in the journal: it has been carried out before")
 
 
 def open_batches(connection: sqlite3.Connection) -> list[OpenBatch]:
-    """List the decisions still to be carried out, oldest first."""
+    """List the decisions still to be carried out, oldest first.
+
+    Raises:
+        StateError: one cannot be read.
+    """
     rows = connection.execute("SELECT id, decision, positions FROM batches ORDER BY id").fetchall()
-    return [OpenBatch(batch, _DECISION.validate_json(text), json.loads(positions)) for batch, text, positions in rows]
+    return [OpenBatch(batch, _decision(batch, text), json.loads(positions)) for batch, text, positions in rows]
+
+
+def _decision(batch: int, text: str) -> Decision:
+    try:
+        return _DECISION.validate_json(text)
+    except ValidationError as error:
+        raise StateError(f"batch {batch} in the journal is not what this version of tosser writes") from error

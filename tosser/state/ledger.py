@@ -6,8 +6,9 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
+from tosser.errors import StateError
 from tosser.reason import FileState, Reason
 from tosser.rules.decision import FileOutcome, FileProgress
 
@@ -38,8 +39,8 @@ class LedgerEntry:
     sender: str | None
     digest: str | None
     packets: int | None
-    counts: dict[str, int]
     finished: float | None
+    counts: dict[str, int]
 
 
 def enter(connection: sqlite3.Connection, files: Iterable[FileIn]) -> None:
@@ -100,7 +101,10 @@ def progress_of(connection: sqlite3.Connection, claims: Sequence[str]) -> dict[s
     for claim in claims:
         row = connection.execute("SELECT progress FROM files WHERE claim = ?", (claim,)).fetchone()
         if row is not None and row[0] is not None:
-            found[claim] = _PROGRESS.validate_json(row[0])
+            try:
+                found[claim] = _PROGRESS.validate_json(row[0])
+            except ValidationError as error:
+                raise StateError(f"the ledger's progress of file {claim} is not what this version writes") from error
     return found
 
 
@@ -126,10 +130,10 @@ def latest(connection: sqlite3.Connection, limit: int) -> list[LedgerEntry]:
     """List the files that finished last, newest first."""
     rows = connection.execute(
         """SELECT claim, name, inbound, class, size, arrived, attempts, state, reason, what, "offset", sender, digest,
-           packets, counts, finished FROM files WHERE state IS NOT NULL ORDER BY finished DESC, claim DESC LIMIT ?""",
+           packets, finished, counts FROM files WHERE state IS NOT NULL ORDER BY finished DESC, claim DESC LIMIT ?""",
         (limit,),
     )
-    return [LedgerEntry(*row[:14], json.loads(row[14] or "{}"), row[15]) for row in rows]
+    return [LedgerEntry(*[*facts, json.loads(counts)]) for *facts, counts in rows]
 
 
 def prune(connection: sqlite3.Connection, before: float) -> int:

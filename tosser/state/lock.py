@@ -4,23 +4,30 @@ from __future__ import annotations
 
 import fcntl
 import os
+import struct
 from typing import TYPE_CHECKING, Self
 
+from tosser.disk import FILE_MODE
 from tosser.errors import StateError, StateLocked
 
 if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
+LOCK_NAME = "tosser.lock"
+_FLOCK = struct.Struct("@hhqqi")
+"""``struct flock``: type, whence, start, length, process; a length of 0 is the whole file."""
+
 
 class StateLock:
     """Holds ``tosser.lock`` in the state directory for as long as the process, or the ``with`` block, lives.
 
-    The lock is the kernel's (flock), so it is gone when the process is, however it ended. The file names the holder.
+    The lock is the kernel's (an open file description lock), so it is gone when the process is, however it ended. The
+    file names the holder.
     """
 
     def __init__(self, directory: Path) -> None:
-        self._path = directory / "tosser.lock"
+        self._path = directory / LOCK_NAME
         self._descriptor = -1
 
     def __enter__(self) -> Self:
@@ -28,22 +35,17 @@ class StateLock:
 
         Raises:
             StateLocked: another process has it; the message names the process.
-            StateError: the file cannot be made.
+            StateError: the file cannot be made, or not be locked.
         """
         try:
-            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
         except OSError as error:
             raise StateError(f"{self._path}: {error.strerror}") from error
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            holder = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip()
+            self._take(descriptor)
+        except BaseException:
             os.close(descriptor)
-            raise StateLocked(
-                f"{self._path}: another tosser (process {holder or 'unknown'}) is at work here"
-            ) from error
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+            raise
         self._descriptor = descriptor
         return self
 
@@ -54,19 +56,36 @@ class StateLock:
         os.close(self._descriptor)
         self._descriptor = -1
 
+    def _take(self, descriptor: int) -> None:
+        wanted = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+        try:
+            fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, wanted)
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        except BlockingIOError as error:
+            process = _process_named_in(descriptor) or "unknown"
+            raise StateLocked(f"{self._path}: another tosser (process {process}) is at work here") from error
+        except OSError as error:
+            raise StateError(f"{self._path}: {error.strerror}") from error
+
 
 def holder(directory: Path) -> int | None:
-    """Give the process id of the tosser at work on a state directory, or ``None`` when there is none."""
-    path = directory / "tosser.lock"
+    """Give the process id of the tosser at work on a state directory, or ``None`` when there is none.
+
+    The id is 0 when the lock is held and the file does not (yet) say by whom. Asking never is in the way of a tosser
+    that starts at this moment, as taking the lock to try it would be.
+    """
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = os.open(directory / LOCK_NAME, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return None
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        text = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip()
-        return int(text) if text.isdigit() else 0
+        found = fcntl.fcntl(descriptor, fcntl.F_OFD_GETLK, _FLOCK.pack(fcntl.F_RDLCK, os.SEEK_SET, 0, 0, 0))
+        return None if _FLOCK.unpack(found)[0] == fcntl.F_UNLCK else _process_named_in(descriptor)
     finally:
         os.close(descriptor)
-    return None
+
+
+def _process_named_in(descriptor: int) -> int:
+    text = os.pread(descriptor, 32, 0).strip()
+    return int(text) if text.isdigit() else 0

@@ -80,8 +80,9 @@ def depth(connection: sqlite3.Connection) -> tuple[int, float | None]:
 def refused_topics(connection: sqlite3.Connection) -> list[RefusedTopic]:
     """List the topics the broker said no to, with all that waits for them."""
     rows = connection.execute(
-        """SELECT topic, max(code), (SELECT count(*) FROM outbox AS o WHERE o.topic = r.topic)
-           FROM outbox AS r WHERE refusals > 0 GROUP BY topic ORDER BY topic"""
+        """SELECT topic, code, (SELECT count(*) FROM outbox WHERE outbox.topic = refused.topic)
+           FROM (SELECT topic, max(code) AS code FROM outbox WHERE refusals > 0 GROUP BY topic) AS refused
+           ORDER BY topic"""
     )
     return [RefusedTopic(*row) for row in rows]
 
@@ -89,11 +90,9 @@ def refused_topics(connection: sqlite3.Connection) -> list[RefusedTopic]:
 def bound(connection: sqlite3.Connection, max_events: int, before: float) -> int:
     """Drop events that happened before the moment, and the oldest beyond the number; returns how many went."""
     gone = connection.execute("DELETE FROM outbox WHERE created < ?", (before,)).rowcount
-    (newest,) = connection.execute("SELECT coalesce(max(seq), 0) FROM outbox").fetchone()
     (count,) = connection.execute("SELECT count(*) FROM outbox").fetchone()
     if count > max_events:
-        (limit,) = connection.execute(
-            "SELECT seq FROM outbox WHERE seq <= ? ORDER BY seq DESC LIMIT 1 OFFSET ?", (newest, max_events)
-        ).fetchone()
-        gone += connection.execute("DELETE FROM outbox WHERE seq <= ?", (limit,)).rowcount
+        gone += connection.execute(
+            "DELETE FROM outbox WHERE seq IN (SELECT seq FROM outbox ORDER BY seq LIMIT ?)", (count - max_events,)
+        ).rowcount
     return gone

@@ -73,11 +73,14 @@ class Overview:
 
 
 class State:
-    """The state database of one tosser.
+    """The state database of one tosser. All its methods raise `StateError`, and then have changed nothing.
 
     Args:
         directory: the state directory.
         read_only: look only; the daemon may be at work beside.
+
+    Raises:
+        StateError: the database cannot be opened.
     """
 
     def __init__(self, directory: Path, *, read_only: bool = False) -> None:
@@ -102,7 +105,11 @@ class State:
         return self._database.call(journal.commit, decision, positions)
 
     def applied(self, batch: int, results: Results) -> None:
-        """Record that a batch has been carried out, with its events and totals; forgets its journal entry."""
+        """Record that a batch has been carried out, with its events and totals; forgets its journal entry.
+
+        Raises:
+            StateError: also if it was recorded before; nothing is counted twice.
+        """
         self._database.call(_applied, batch, results)
 
     def open_batches(self) -> list[OpenBatch]:
@@ -171,10 +178,10 @@ class State:
 
 
 def _applied(connection: sqlite3.Connection, batch: int, results: Results) -> None:
+    journal.forget(connection, batch)
     ledger.finish(connection, results.outcomes, results.finished)
     outbox.add(connection, results.events, results.finished)
     totals.add(connection, results.areas, results.links, results.counters)
-    journal.forget(connection, batch)
 
 
 def _unpublished(connection: sqlite3.Connection, limit: int) -> tuple[list[AreaTotals], list[LinkTotals]]:

@@ -87,33 +87,33 @@ def add(
         [(t.address, t.network, t.packets, t.messages, t.last_in, t.last_file) for t in links],
     )
     connection.executemany(
-        "INSERT INTO counters (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = value + excluded.value",
+        """INSERT INTO counters (name, value) VALUES (?, ?)
+           ON CONFLICT (name) DO UPDATE SET value = value + excluded.value""",
         list(counters.items()),
     )
 
 
 def areas(connection: sqlite3.Connection, *, unpublished: int | None = None) -> list[AreaTotals]:
-    """List the areas that ever had mail; or at most ``unpublished`` of those whose last change the broker does not have."""
-    where, limit = _choice(unpublished)
+    """List the areas that ever had mail, or at most ``unpublished`` of those that changed since they were published."""
     rows = connection.execute(
-        f"SELECT network, tag, stored, duplicates, last_at, last, version FROM areas WHERE {where} ORDER BY network, tag LIMIT ?",  # noqa: S608 - fixed text
-        (limit,),
+        """SELECT network, tag, stored, duplicates, last_at, last, version FROM areas
+           WHERE version > iif(?1 IS NULL, 0, published) ORDER BY network, tag LIMIT coalesce(?1, -1)""",
+        (unpublished,),
     )
-    return [AreaTotals(*row[:5], json.loads(row[5]) if row[5] else None, row[6]) for row in rows]
+    return [
+        AreaTotals(network, tag, stored, duplicates, last_at, json.loads(last) if last else None, version)
+        for network, tag, stored, duplicates, last_at, last, version in rows
+    ]
 
 
 def links(connection: sqlite3.Connection, *, unpublished: int | None = None) -> list[LinkTotals]:
-    """List the links that ever sent mail; or at most ``unpublished`` of those whose last change the broker does not have."""
-    where, limit = _choice(unpublished)
+    """List the links that ever sent mail, or at most so many of those that changed since they were published."""
     rows = connection.execute(
-        f"SELECT address, network, packets, messages, last_in, last_file, version FROM links WHERE {where} ORDER BY network, address LIMIT ?",  # noqa: S608 - fixed text
-        (limit,),
+        """SELECT address, network, packets, messages, last_in, last_file, version FROM links
+           WHERE version > iif(?1 IS NULL, 0, published) ORDER BY network, address LIMIT coalesce(?1, -1)""",
+        (unpublished,),
     )
     return [LinkTotals(*row) for row in rows]
-
-
-def _choice(unpublished: int | None) -> tuple[str, int]:
-    return ("version > 0", -1) if unpublished is None else ("version > published", unpublished)
 
 
 def counters(connection: sqlite3.Connection) -> dict[str, int]:

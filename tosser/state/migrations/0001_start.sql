@@ -35,6 +35,7 @@ CREATE TABLE dupes (
     area INTEGER NOT NULL REFERENCES areas (id),
     seen INTEGER NOT NULL               -- Unix seconds
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX dupes_old ON dupes (area, seen);
 
 -- The inbound ledger: every file that was ever claimed.
 CREATE TABLE files (
@@ -77,7 +78,10 @@ CREATE TABLE outbox (
     refusals INTEGER NOT NULL DEFAULT 0,
     code INTEGER                        -- the broker's last reason code for it, when it said no
 ) STRICT;
-CREATE INDEX outbox_refused ON outbox (topic) WHERE refusals > 0;
+-- Counting must not read the payloads.
+CREATE INDEX outbox_created ON outbox (created);
+CREATE INDEX outbox_topic ON outbox (topic);
+CREATE INDEX outbox_refused ON outbox (topic, code) WHERE refusals > 0;
 
 -- What is wrong at this moment, for people: one line a subject ('toss', 'broker'), gone when it is well again.
 CREATE TABLE conditions (
