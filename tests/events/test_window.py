@@ -151,7 +151,7 @@ def test_reconnect_gives_refused_topics_another_chance() -> None:
     w = window("a")
     send(w)
     answer(w, 1, code=NOT_AUTHORIZED)
-    w.lost("gone", 0x80, NOW)
+    assert w.lost("gone", 0x80, NOW + 6) == (False, None)
     w.connected(20)
 
     assert w.held == frozenset()
@@ -176,11 +176,12 @@ def test_message_that_breaks_the_connection_is_found_out() -> None:
     """What was on its way is sent alone next time; the one that breaks it again is held, also over a reconnect."""
     w = window("bad", "good")
     assert send(w) == [1, 2]
-    assert w.lost("hung up", 0x95, NOW) is None
+    assert w.lost("hung up", 0x95, NOW) == (False, None)
     w.connected(20)
     w.add_events(rows("bad", "good"))
     assert send(w) == [1]
-    refusal = w.lost("hung up", 0x95, NOW)
+    explained, refusal = w.lost("hung up", 0x95, NOW)
+    assert explained
     assert refusal is not None
     assert (refusal.topic, refusal.code, refusal.name) == ("bad", 0x95, "hung up")
 
@@ -190,6 +191,41 @@ def test_message_that_breaks_the_connection_is_found_out() -> None:
     assert send(w) == [2]
     answer(w, 2)
     assert done(w) == [2]
+
+
+def test_broker_that_hangs_up_when_it_refuses_is_not_asked_again_at_once() -> None:
+    """So does mosquitto 2.0: the refused topic stays held over reconnects, and nobody else is suspected."""
+    w = window("bad", "good")
+    send(w)
+    answer(w, 1, code=NOT_AUTHORIZED)
+    assert w.lost("hung up", 0x80, NOW + 1) == (True, None)
+    w.connected(20)
+
+    assert w.held == {"bad"}
+    w.add_events(rows("bad", "good", "good"))
+    assert send(w) == [2]
+    answer(w, 2)
+    assert send(w) == [3]
+
+
+def test_topics_that_break_connections_are_tried_one_at_a_time() -> None:
+    """Each try may cost the connection; when one is accepted, all others are tried."""
+    w = window("a", "b", "c", size=1)
+    for mid in (1, 2, 3):
+        w.add_events(rows("a", "b", "c"))
+        assert send(w) == [mid]
+        answer(w, mid, code=NOT_AUTHORIZED, now=NOW + mid)
+        w.lost("hung up", 0x80, NOW + mid)
+        w.connected(1)
+
+    assert w.release(NOW + 100)
+    assert w.held == {"b", "c"}
+    assert not w.release(NOW + 159)
+    w.add_events(rows("a", "b", "c"))
+    assert send(w) == [1]
+    answer(w, 1, now=NOW + 159)
+    assert w.release(NOW + 159)
+    assert w.held == {"c"}
 
 
 def test_suspects_are_cleared_by_a_good_answer() -> None:
@@ -239,6 +275,7 @@ class Simulation:
 
     topics: list[str]
     size: int
+    hangs_up: bool
     window: Window = field(default_factory=Window)
     now: float = NOW
     on_the_way: list[tuple[int, Item]] = field(default_factory=list)
@@ -265,14 +302,16 @@ class Simulation:
 
     def arrive(self, count: int, *, answered: bool) -> None:
         """Let the broker take some of what is on its way; its answers may be lost."""
-        for mid, item in self.on_the_way[:count]:
+        arriving, self.on_the_way = self.on_the_way[:count], self.on_the_way[count:]
+        for mid, item in arriving:
             refused = item.topic in self.denied
             if not refused:
                 self.accepted.append((item.topic, int(item.key)))
             if answered:
-                code = NOT_AUTHORIZED if refused else 0
-                self.window.acknowledged(mid, code, "", self.now)
-        del self.on_the_way[:count]
+                self.window.acknowledged(mid, NOT_AUTHORIZED if refused else 0, "", self.now)
+            if answered and refused and self.hangs_up:
+                self.lose(0)
+                return
 
     def lose(self, arrived: int) -> None:
         """Break the connection, after the broker took some without a word, and make a new one."""
@@ -292,12 +331,14 @@ STEPS = st.lists(
 )
 
 
-@given(topics=st.lists(st.sampled_from("abc"), max_size=25), size=st.integers(1, 6), steps=STEPS)
+@given(
+    topics=st.lists(st.sampled_from("abc"), max_size=25), size=st.integers(1, 6), steps=STEPS, hangs_up=st.booleans()
+)
 def test_whatever_happens_each_topic_keeps_its_order(
-    topics: list[str], size: int, steps: list[tuple[str, int]]
+    topics: list[str], size: int, steps: list[tuple[str, int]], *, hangs_up: bool
 ) -> None:
     """Through refusals, lost answers and lost connections every event arrives, is forgotten once, and in order."""
-    simulation = Simulation(topics, size)
+    simulation = Simulation(topics, size, hangs_up)
     simulation.connect()
     for step, number in steps:
         simulation.work()

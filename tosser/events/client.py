@@ -24,7 +24,7 @@ from paho.mqtt.properties import Properties
 from tosser.errors import BrokerError, PublishRefused
 from tosser.events.event import CONTENT_TYPE
 from tosser.events.settings import MqttVersion
-from tosser.events.trouble import connect_trouble, goodbye_trouble, hang_up_trouble, tls_file_trouble
+from tosser.events.trouble import connect_trouble, goodbye_trouble, loss_trouble, no_answer_trouble, tls_file_trouble
 from tosser.events.window import FIRST_FAILURE
 
 if TYPE_CHECKING:
@@ -63,6 +63,18 @@ class _Packed(Properties):
 
 
 _PROPERTIES = _Packed()
+
+
+class _TlsSocket(ssl.SSLSocket):
+    """Closes itself when the handshake fails; paho leaves that to the garbage collector."""
+
+    def do_handshake(self, block: bool = False) -> None:  # noqa: FBT001, FBT002 - the signature of ssl
+        """Agree on the keys."""
+        try:
+            super().do_handshake(block)
+        except OSError:
+            self.close()
+            raise
 
 
 class Connection(aiomqtt.Client):
@@ -117,21 +129,25 @@ class Connection(aiomqtt.Client):
         """Connect.
 
         Raises:
-            BrokerError: it did not come about.
+            BrokerError: it did not come about, or was lost at once.
         """
         opening = asyncio.ensure_future(self.__aenter__())
         try:
             await asyncio.shield(opening)
         except _HungUp as error:
             self.drop()
-            raise hang_up_trouble() from error
+            raise no_answer_trouble("it hangs up instead of answering") from error
         except (aiomqtt.MqttError, UnicodeError) as error:
+            silent = isinstance(error.__context__, TimeoutError) and self._client.socket() is not None
             self.drop()
+            if silent:
+                raise no_answer_trouble("it takes the connection and does not answer") from error
             raise connect_trouble(error, self._settings) from error
         except asyncio.CancelledError:
             await self._abandon(opening)
             raise
         self._disconnected.add_done_callback(lambda _: self._signal.set())
+        self.raise_if_lost()  # aiomqtt forgets a loss that comes on the heels of CONNACK
 
     async def _abandon(self, opening: asyncio.Future[Any]) -> None:
         """Leave nothing open; a thread that still looks up the name or connects cannot be stopped, only waited for."""
@@ -153,7 +169,7 @@ class Connection(aiomqtt.Client):
         self.raise_if_lost()
         info = self._client.publish(topic, payload, 1, retain, self._publish_properties)
         if info.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
-            raise BrokerError("the connection to the broker is lost")
+            raise loss_trouble(self.identifier)
         return info.mid
 
     def take_acks(self) -> list[tuple[int, int, str]]:
@@ -167,11 +183,11 @@ class Connection(aiomqtt.Client):
         Raises:
             BrokerError: it is.
         """
-        if not self._disconnected.done():
+        if self._client.socket() is not None and not self._disconnected.done():
             return
         if self._goodbye is not None:
-            raise goodbye_trouble(self._goodbye) from self._disconnected.exception()
-        raise BrokerError("the connection to the broker is lost") from self._disconnected.exception()
+            raise goodbye_trouble(self._goodbye)
+        raise loss_trouble(self.identifier)
 
     async def publish_one(self, event: Event) -> None:
         """Publish an event and wait for its acknowledgement, while nothing else is on its way.
@@ -244,6 +260,8 @@ class Connection(aiomqtt.Client):
             self._goodbye = reason_code
         if self._connected.done():
             super()._on_disconnect(client, userdata, flags, reason_code, properties)
+            if self._disconnected.done():
+                self._disconnected.exception()  # or asyncio complains that nobody looked
         else:
             self._connected.set_exception(_HungUp())
 
@@ -281,6 +299,7 @@ def tls_context(tls: TlsSettings) -> ssl.SSLContext:
     """
     try:
         context = ssl.create_default_context(cafile=tls.ca)
+        context.sslsocket_class = _TlsSocket
         if tls.certificate is not None:
             context.load_cert_chain(tls.certificate, tls.key)
     except OSError as error:

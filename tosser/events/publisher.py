@@ -21,6 +21,7 @@ from tosser.errors import BrokerError, PublishRefused
 from tosser.events.client import Connection, tls_context
 from tosser.events.reconnect import Reconnects
 from tosser.events.states import status_event
+from tosser.events.topics import Kind, Topic
 from tosser.events.window import UNSPECIFIED, Refusal, Window
 
 if TYPE_CHECKING:
@@ -66,6 +67,15 @@ class PublisherStatistics:
     last_error: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Status:
+    """Our own status as a state like others: only where it comes from differs."""
+
+    topic: str
+    payload: bytes
+    version: int
+
+
 class Publisher:
     """The one task that talks to the broker.
 
@@ -83,6 +93,7 @@ class Publisher:
         self._node = node
         self._program_version = version
         self._started = started
+        self._status_topic = Topic(Kind.STATUS).build(node.prefix)
         self._window = Window()
         self._reconnects = Reconnects(settings.version, random.uniform)
         self._signal = asyncio.Event()
@@ -101,7 +112,9 @@ class Publisher:
         self._refused: list[Refusal] = []
         """Not yet recorded in the outbox."""
         self._told: set[str] = set()
-        """Topics whose refusal the log has heard of on this connection."""
+        """Topics whose refusal the log has heard of since the last reconnect that was not their fault."""
+        self._explained = False
+        """Whether the last connection was lost by the fault of a topic that is held back now."""
 
     # --- for everybody
 
@@ -145,7 +158,7 @@ class Publisher:
 
     def _failed(self, error: BrokerError) -> float:
         self._last_error = str(error)
-        retry = self._reconnects.failed(error, _now())
+        retry = self._reconnects.failed(error, _now(), explained=self._explained)
         log = _log.bind(broker=self._settings.broker, error=error.what)
         if retry.fall_back:
             log.info("broker refuses protocol", instead=self._reconnects.version)
@@ -199,19 +212,16 @@ class Publisher:
         self._reconnects.connected(_now())
         self._protocol, self._since = connection.version, time.time()
         self._connections += 1
-        self._told.clear()
-        _log.info("broker connected", broker=self._settings.broker, protocol=connection.version)
-        await self._publish_status(connection, online=True)
+        if not self._explained:
+            self._told.clear()
+            _log.info("broker connected", broker=self._settings.broker, protocol=connection.version)
+        self._explained = False
         await self._outbox.forget_published()
         self._window.connected(min(self._settings.window, connection.receive_maximum))
+        status = self._status(online=True)
+        self._window.add_states([_Status(status.topic, status.payload, self._connections)])
         self._cursor = 0
         self.wake()
-
-    async def _publish_status(self, connection: Connection, *, online: bool) -> None:
-        try:
-            await connection.publish_one(self._status(online=online))
-        except PublishRefused as refused:
-            _log.warning("publish refused", topic=refused.topic, code=refused.code, name=refused.name)
 
     async def _serve(self, connection: Connection) -> None:
         """Bring events until the connection is lost."""
@@ -223,7 +233,7 @@ class Publisher:
         except* BrokerError as errors:
             lost = next(error for error in errors.exceptions if isinstance(error, BrokerError))
         if lost is not None:
-            refusal = self._window.lost(lost.what, lost.code or UNSPECIFIED, _now())
+            self._explained, refusal = self._window.lost(lost.what, lost.code or UNSPECIFIED, _now())
             if refusal is not None:
                 self._tell(refusal)
             await self._settle()
@@ -239,9 +249,10 @@ class Publisher:
                     connection.raise_if_lost()
                     if self._window.in_flight:
                         await self._signal.wait()
-                await self._publish_status(connection, online=False)
+                if self._status_topic not in self._window.held:
+                    await connection.publish_one(self._status(online=False))
                 await connection.close()
-        except (BrokerError, TimeoutError) as error:
+        except (BrokerError, PublishRefused, TimeoutError) as error:
             _log.warning("broker left without goodbye", broker=self._settings.broker, error=str(error))
         await self._settle()
 
@@ -329,14 +340,15 @@ class Publisher:
             refusal = self._refused.pop()
             if refusal.seq is not None:
                 await self._outbox.refused(refusal.seq, refusal.code, refusal.name)
-        done = self._window.done
-        count = len(done)
-        if seqs := [item.key for item in done[:count] if isinstance(item.key, int)]:
-            await self._outbox.delivered(seqs)
-        if versions := [(item.topic, item.version) for item in done[:count] if item.is_state]:
-            await self._outbox.states_published(versions)
-        self._delivered += count
-        self._window.settled(count)
+        done = list(self._window.done)
+        events = [item.key for item in done if isinstance(item.key, int)]
+        states = [(item.topic, item.version) for item in done if item.is_state and item.topic != self._status_topic]
+        if events:
+            await self._outbox.delivered(events)
+        if states:
+            await self._outbox.states_published(states)
+        self._delivered += len(events) + len(states)
+        self._window.settled(len(done))
 
 
 def _now() -> float:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from tosser.errors import BrokerError
 
 _FIRST_PAUSE = 0.2
+_SHORT_PAUSE = 1.0
 _GROWTH = 1.5
 _LONGEST_PAUSE = 60.0
 _STABLE = 10.0
@@ -62,13 +63,22 @@ class Reconnects:
         self._connected_at = now
         self._told = ""
 
-    def failed(self, error: BrokerError, now: float) -> Retry:
+    def failed(self, error: BrokerError, now: float, *, explained: bool = False) -> Retry:
         """Note that an attempt failed, or that the connection was lost, and say what is next.
+
+        Args:
+            error: what happened.
+            now: seconds of any clock that only goes forward.
+            explained: whether the loss is one message's fault that will not be tried again soon, so that a growing
+                pause would only hold up the others.
 
         A refusal of MQTT 5 is followed by 3.1.1 at once; everything else by a pause with full jitter, which grows until
         a connection has been stable. After a connection in 3.1.1 the next attempt is in 5 again: the broker may be
         another one by now.
         """
+        if explained:
+            self._connected_at = None
+            return Retry(self._uniform(0, _SHORT_PAUSE), self._attempts, tell=False)
         refused = error.code == UNSUPPORTED_VERSION and self._connected_at is None and self.version is MqttVersion.V5
         self.version = MqttVersion.V311 if refused else self._highest
         if refused:

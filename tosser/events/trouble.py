@@ -69,15 +69,22 @@ def _network_trouble(error: BaseException, settings: MqttSettings) -> BrokerErro
     return BrokerError(f"{settings.broker} does not answer as an MQTT broker: {error}", "check mqtt.url")
 
 
-def hang_up_trouble() -> BrokerError:
-    """Say that the broker closed the connection instead of answering CONNECT, as old brokers do on MQTT 5."""
-    return BrokerError("it hangs up instead of answering", "check that mqtt.url is an MQTT broker", UNSUPPORTED_VERSION)
+def no_answer_trouble(what: str) -> BrokerError:
+    """Say that the broker took the connection and gave no answer to CONNECT, as some do that know only MQTT 3.1.1."""
+    return BrokerError(what, "check that mqtt.url is an MQTT broker", UNSUPPORTED_VERSION)
 
 
 def tls_file_trouble(error: OSError) -> BrokerError:
     """Say why our own TLS files cannot be used; `ssl` does not tell which of them it is."""
     what = error.strerror or str(error)
     return BrokerError(f"the files of mqtt.tls cannot be used: {what}", "check mqtt.tls.ca, certificate and key")
+
+
+def loss_trouble(client_id: str) -> BrokerError:
+    """Say that a connection broke without a word; mosquitto 2.0 does so when another client takes the name."""
+    return BrokerError(
+        "the connection to the broker is lost", f"if that goes on, see whether another client is named {client_id}"
+    )
 
 
 def goodbye_trouble(reason: ReasonCode) -> BrokerError:

@@ -6,9 +6,11 @@ Pure: no clock, no I/O; `tosser.events.publisher` drives it. It keeps these prom
   more of them into the window. When the broker refuses one, all later ones of its topic are forgotten here, also those
   already on their way, and come again from the outbox behind it.
 * One refused topic does not stop the others. It is held back for a growing while, or until the next connection.
-* One message that makes the broker hang up does not stop the others either. What was on its way when a connection broke
-  is suspect, and next time travels with nothing beside it; when the connection breaks again its topic is held back,
-  also over reconnects.
+* One message that makes the broker hang up does not stop the others either. mosquitto 2.0 hangs up after each refusal:
+  then the reconnect that follows gives nobody another chance. Where nothing was refused, what was on its way is
+  suspect, and next time travels with nothing beside it; when the connection breaks again its topic is held likewise.
+  Of the topics that break connections only one is tried at a time; when one is accepted that had been refused, all
+  others are tried again.
 """
 
 from __future__ import annotations
@@ -28,6 +30,8 @@ UNSPECIFIED = 0x80
 _FIRST_WAIT = 60.0
 _LONGEST_WAIT = 3600.0
 _STRIKES = 2
+_SOON = 5.0
+"""A connection lost within these seconds after a refusal was lost because of it."""
 
 
 @dataclass(slots=True, eq=False)
@@ -74,7 +78,8 @@ class Refusal:
 @dataclass(slots=True)
 class _Hold:
     until: float
-    over_reconnects: bool
+    breaks: bool
+    """Whether trying the topic costs the connection."""
 
 
 class Window:
@@ -92,6 +97,10 @@ class Window:
         self._proven: set[str] = set()
         self._suspects: dict[str, int] = {}
         self._holds: dict[str, _Hold] = {}
+        self._refused_at: dict[str, float] = {}
+        """When each topic was refused that was so on this connection."""
+        self._explained = False
+        """Whether the last connection was lost by the fault of topics that are held back."""
         self._refusals: dict[str, Refusal] = {}
 
     # --- what comes in from the outbox
@@ -114,29 +123,48 @@ class Window:
     # --- the connection
 
     def connected(self, size: int) -> None:
-        """Start anew on a connection: nothing is proven there, and refused topics get another chance.
+        """Start anew on a connection: nothing is proven there, and refused topics get another chance if they may.
 
         Args:
             size: messages on their way at most.
         """
         self._size = size
         self._proven.clear()
-        self._holds = {topic: hold for topic, hold in self._holds.items() if hold.over_reconnects}
+        self._refused_at.clear()
+        if not self._explained:
+            self._holds.clear()
 
-    def lost(self, what: str, code: int, now: float) -> Refusal | None:
-        """Give up what is on its way; returns the verdict on a message that broke the connection more than once."""
-        topics = {item.topic for item in self._in_flight.values()}
-        culprit = next(iter(self._in_flight.values())) if self._alone else None
-        for topic in topics:
-            self._suspects[topic] = self._suspects.get(topic, 0) + 1
+    def lost(self, what: str, code: int, now: float) -> tuple[bool, Refusal | None]:
+        """Give up what is on its way.
+
+        Args:
+            what: how the connection was lost.
+            code: the broker's reason code for that.
+            now: when.
+
+        Returns:
+            Whether the loss is the fault of topics that are held back now; and the verdict on a message that broke the
+            connection more than once.
+        """
+        culprits = [topic for topic, at in self._refused_at.items() if now - at <= _SOON]
+        for topic in self._holds.keys() & culprits:
+            self._holds[topic].breaks = True
+        convict = None if culprits else self._suspect()
         self._ready.clear()
         self._behind.clear()
         self._in_flight.clear()
         self._alone = False
         self._known = {item.key for item in self._done}
-        if culprit is None or self._suspects[culprit.topic] < _STRIKES:
-            return None
-        return self._refuse(culprit, code, what, now, over_reconnects=True)
+        refusal = None if convict is None else self._refuse(convict, code, what, now, breaks=True)
+        self._explained = bool(culprits) or refusal is not None
+        return self._explained, refusal
+
+    def _suspect(self) -> Item | None:
+        """Suspect all that is on its way; returns the one that was alone, and not for the first time."""
+        items = list(self._in_flight.values())
+        for topic in {item.topic for item in items}:
+            self._suspects[topic] = self._suspects.get(topic, 0) + 1
+        return next((item for item in items if self._alone and self._suspects[item.topic] >= _STRIKES), None)
 
     def next(self) -> Item | None:
         """Give the next message to send, and count it as on its way once `sent` is called; ``None``: wait."""
@@ -167,31 +195,34 @@ class Window:
         item = self._in_flight.pop(mid)
         self._alone = False
         if code >= FIRST_FAILURE:
-            return self._refuse(item, code, name, now, over_reconnects=False)
+            return self._refuse(item, code, name, now, breaks=False)
         if item.topic in self._holds:  # an earlier one was refused; this one is to come again behind it
             self._known.discard(item.key)
             return None
         self._done.append(item)
         if item.topic not in self._proven:
-            self._prove(item.topic)
+            self._prove(item.topic, now)
         return None
 
-    def _prove(self, topic: str) -> None:
+    def _prove(self, topic: str, now: float) -> None:
         self._proven.add(topic)
         self._suspects.pop(topic, None)
-        self._refusals.pop(topic, None)
+        if self._refusals.pop(topic, None) is not None:  # rights have changed, perhaps those of other topics too
+            for hold in self._holds.values():
+                hold.until = now
         self._ready.extendleft(reversed(self._behind.pop(topic)))
 
-    def _refuse(self, item: Item, code: int, name: str, now: float, *, over_reconnects: bool) -> Refusal:
+    def _refuse(self, item: Item, code: int, name: str, now: float, *, breaks: bool) -> Refusal:
         topic = item.topic
         former = self._refusals.get(topic)
         count = former.count + 1 if former else 1
         seq = item.key if isinstance(item.key, int) else None
         refusal = self._refusals[topic] = Refusal(topic, code, name, count, seq)
+        self._refused_at[topic] = now
         self._known.discard(item.key)
         if topic not in self._holds:
             wait = min(_FIRST_WAIT * 2 ** min(count - 1, 10), _LONGEST_WAIT)
-            self._holds[topic] = _Hold(now + wait, over_reconnects)
+            self._holds[topic] = _Hold(now + wait, breaks)
             self._forget(topic)
         return refusal
 
@@ -254,7 +285,13 @@ class Window:
     def release(self, now: float) -> bool:
         """Let go of held topics whose time has come and that have nothing on its way; tells whether there were any."""
         busy = {item.topic for item in self._in_flight.values()}
-        due = [topic for topic, hold in self._holds.items() if hold.until <= now and topic not in busy]
-        for topic in due:
+        due = [(hold.until, topic) for topic, hold in self._holds.items() if hold.until <= now and topic not in busy]
+        tried = False
+        for _, topic in sorted(due):
+            hold = self._holds[topic]
+            if hold.breaks and tried:
+                hold.until = now + _FIRST_WAIT
+                continue
+            tried = tried or hold.breaks
             del self._holds[topic]
         return bool(due)
