@@ -241,7 +241,7 @@ class Quarantine:
         """Write the note, and tell where the data is to go; what an earlier attempt left elsewhere is removed."""
         directory = self._directory(note.state)
         for other in set(_DIRECTORIES.values()) - {directory.name}:
-            for path in ((self._root / other / f"{note.id}{suffix}") for suffix in (".data", ".json")):
+            for path in _belonging(self._root / other, note.id):
                 disk.unlink(path)
         text = json.dumps(asdict(note), indent=1)
         disk.write_whole(directory / f"{note.id}.json", [text.encode("ascii"), b"\n"])
@@ -262,9 +262,11 @@ class Quarantine:
 
     def _forget(self, data: Path) -> None:
         """Remove what is left of an entry, the data first; without them the rest means nothing."""
-        for path in (data, data.with_suffix(".json"), data.with_suffix(_MOVED)):
+        disk.unlink(data)
+        disk.sync_directory(data.parent)
+        for path in _belonging(data.parent, data.stem):
             disk.unlink(path)
-            disk.sync_directory(data.parent)
+        disk.sync_directory(data.parent)
 
 
 def _note(file: ClaimedFile, entry: str, member: str, cause: Cause, survey: Survey) -> Note:
@@ -353,6 +355,11 @@ def _staged(data: Path) -> Path | None:
     """Tell where the complete copy of an entry is, or was, that an interrupted retry made; ``None`` if none did."""
     mark = data.with_suffix(_MOVED)
     return Path(os.fsdecode(mark.read_bytes())) if mark.exists() else None
+
+
+def _belonging(directory: Path, entry: str) -> list[Path]:
+    """Find all files of one entry in a directory, half-written ones too."""
+    return [path for path in directory.glob(f"*{entry}.*") if path.name.startswith((entry, f".{entry}"))]
 
 
 def _listing(directory: Path) -> Iterator[Path]:
