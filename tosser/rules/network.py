@@ -9,6 +9,9 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from tosser.codec.flow import Flavour
+from tosser.codec.packet_header import PacketType
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -28,6 +31,14 @@ class StoreKind(StrEnum):
 
     JAM = "jam"
     PASSTHROUGH = "passthrough"
+
+
+class SeenByMode(StrEnum):
+    """How much of SEEN-BY is sent on (FSC-0093)."""
+
+    FULL = "full"
+    REDUCED = "reduced"
+    TINY = "tiny"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +78,38 @@ class Link:
         sysop: its sysop's name.
         packet_password: at most 8 bytes, upper case; empty means none is set.
         our_aka: the AKA we use towards it.
+        paused: it gets nothing for now; what it sends is tossed all the same.
+        same_system_as: another link that is the same machine: neither gets back what the other sent.
+        seen_by: how much of SEEN-BY it gets; ``None`` as the area says.
+        sbadd: nodes added to the SEEN-BY it gets.
+        sbstrip: nodes taken out of the SEEN-BY it gets.
+        sbignore: nodes whose presence in SEEN-BY does not count when it is decided whether it gets a message.
+        packet_type: type of the packets it gets.
+        archiver: ``zip``, ``none``, or the name of a configured archiver.
+        flavour: how urgently the mailer is to send its mail.
+        max_packet: bytes beyond which a packet is closed.
+        max_bundle: bytes beyond which a bundle is closed.
+        filebox: directory that takes its packets and bundles instead of the outbound; empty for none.
     """
 
     address: Address
     network: str
     name: str
     sysop: str
-    packet_password: bytes
+    packet_password: bytes = field(repr=False)
     our_aka: Address
+    paused: bool = False
+    same_system_as: Address | None = None
+    seen_by: SeenByMode | None = None
+    sbadd: tuple[tuple[int, int], ...] = ()
+    sbstrip: tuple[tuple[int, int], ...] = ()
+    sbignore: tuple[tuple[int, int], ...] = ()
+    packet_type: PacketType = PacketType.TYPE_2PLUS
+    archiver: str = "zip"
+    flavour: Flavour = Flavour.NORMAL
+    max_packet: int = 512 * 1024
+    max_bundle: int = 2 * 1024 * 1024
+    filebox: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +138,10 @@ class Area:
         max_future: seconds a message may be dated ahead of now; ``None`` accepts any.
         paused: nothing is accepted while it is.
         charset: CHRS identifier assumed for messages that state none.
+        seen_by: how much of SEEN-BY is sent on.
+        sbadd: nodes added to SEEN-BY.
+        sbstrip: nodes taken out of SEEN-BY.
+        sbignore: nodes whose presence in SEEN-BY does not count.
     """
 
     tag: str
@@ -117,6 +156,10 @@ class Area:
     max_future: int | None
     paused: bool
     charset: str
+    seen_by: SeenByMode = SeenByMode.FULL
+    sbadd: tuple[tuple[int, int], ...] = ()
+    sbstrip: tuple[tuple[int, int], ...] = ()
+    sbignore: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
