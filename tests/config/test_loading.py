@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.config.documents import NETWORK, SYSTEM, load, mistakes
+from tosser.codec.flow import Flavour
 from tosser.config.loading import find_config, load_config
 from tosser.config.model import Config
-from tosser.config.values import Flavour
 from tosser.errors import ConfigError
 
 EXAMPLE = Path(__file__).parents[2] / "config" / "tosser.yaml"

@@ -7,6 +7,7 @@ import pytest
 from tests.config.documents import NETWORK, load, mistakes
 from tosser.config.scalars import ScalarError
 from tosser.config.secret import read_secret
+from tosser.config.world import build_rulebook
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -104,4 +105,5 @@ def test_no_error_and_no_representation_shows_a_secret(tmp_path: Path) -> None:
 
     config = load(tmp_path, LINK + "!env SHORT\n", {"SHORT": "hunter2"})
     assert "hunter2" not in repr(config)
+    assert "HUNTER2" not in repr(build_rulebook(config))
     assert config.links[0].packet_password.get_secret_value() == "hunter2"

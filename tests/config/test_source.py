@@ -130,7 +130,8 @@ def test_what_was_refused_is_marked(file: Path) -> None:
         ("a: &x " + "[" * 40 + "]" * 40 + "\nb: " + "[" * 40 + "*x" + "]" * 40, "a.yaml:2:44: not YAML: nested deeper"),
         ("a: 1\nb\x07: 2\n", "a.yaml:2:2: not YAML: the character U+0007 is not allowed"),
         (b"a: \xff\n", "a.yaml: is not UTF-8 text at byte 3"),
-        ('a: "\\ud800"\n', "a.yaml:1:"),
+        ('a: "\\U00110000"\n', "a.yaml"),
+        ('a: "\\UFFFFFFFF"\n', "a.yaml"),
         ("%YAML 1.1\n%YAML 1.2\n---\na: 1\n", "a.yaml:2:1: not YAML"),
     ],
 )
@@ -140,6 +141,15 @@ def test_what_is_not_yaml_ends_the_reading(file: Path, text: str | bytes, place:
 
     assert len(found) == 1
     assert found[0].startswith(place)
+
+
+@pytest.mark.parametrize("text", ['a: "\\ud800"\n', '"\\ud800": 1\n'])
+def test_text_that_is_no_unicode_is_refused(file: Path, text: str) -> None:
+    """A lone surrogate is refused by either parser or by us, as a value and as a key."""
+    found = problems_of(file, text)
+
+    assert len(found) == 1
+    assert found[0].startswith("a.yaml:1:")
 
 
 def test_an_alias_bomb_is_stopped(file: Path) -> None:

@@ -6,6 +6,8 @@ import pytest
 
 from tests.config.documents import NETWORK, TWO_NETWORKS, load
 from tosser.address import Address
+from tosser.codec.flow import Flavour
+from tosser.codec.packet_header import PacketType
 from tosser.config.world import base_name, build_rulebook, closest
 from tosser.rules.network import AreaLink, NetmailRules, Network, StoreKind
 
@@ -64,6 +66,34 @@ def test_a_link_gets_its_domain_and_our_closest_address(tmp_path: Path) -> None:
     assert rules.links[Address(21, 1, 100, 0, "fsxnet")].our_aka == Address(21, 1, 200, 0, "fsxnet")
     assert rules.links[Address(21, 3, 7, 0, "fsxnet")].our_aka == Address(21, 2, 200, 0, "fsxnet")
     assert rules.links[HUB].packet_password == b""
+
+
+def test_a_link_takes_what_it_does_not_say_from_the_defaults(tmp_path: Path) -> None:
+    """Every key of the link defaults may be overridden."""
+    rules = build_rulebook(
+        load(
+            tmp_path,
+            NETWORK
+            + "link_defaults: {packet_type: 2, archiver: none, flavour: hold, max_packet: 1KiB, max_bundle: 2KiB}\n"
+            + "links:\n"
+            + "  - address: 1337:1/100\n"
+            + "  - address: 1337:1/101\n"
+            + "    packet_type: 2.2\n"
+            + "    archiver: zip\n"
+            + "    flavour: crash\n"
+            + "    max_packet: 3KiB\n"
+            + "    max_bundle: 4KiB\n",
+        )
+    )
+    settings = [
+        (link.packet_type, link.archiver, link.flavour, link.max_packet, link.max_bundle)
+        for link in rules.links.values()
+    ]
+
+    assert settings == [
+        (PacketType.TYPE_2, "none", Flavour.HOLD, 1024, 2048),
+        (PacketType.TYPE_2_2, "zip", Flavour.CRASH, 3072, 4096),
+    ]
 
 
 def test_an_area_takes_what_it_does_not_say_from_the_defaults(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ Only what can be judged by looking at one value is refused here, by pydantic; wh
 `tosser.config.check`. The descriptions are also the text of ``docs/configuration.md`` and of the JSON Schema.
 """
 
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +12,7 @@ from pydantic import AfterValidator, Field, GetJsonSchemaHandler, SecretStr, Wit
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
+from tosser.codec.flow import Flavour
 from tosser.codec.packet_header import PacketType
 from tosser.config.section import Section, duration, size
 from tosser.config.services import ArchiverEntry, Limits, Log, Metrics, Mqtt, Toss
@@ -22,7 +24,6 @@ from tosser.config.values import (
     Domain,
     Duration,
     Flag,
-    Flavour,
     Line,
     NetworkName,
     PacketPassword,
@@ -35,6 +36,7 @@ from tosser.config.values import (
     at_least,
     refuse,
 )
+from tosser.config.world import World
 from tosser.rules.network import StoreKind
 
 _LEAST = at_least("1KiB")
@@ -264,3 +266,8 @@ class Config(Section):
     toss: Toss = Field(default=Toss(), description="How inbound files are worked through.")
     metrics: Metrics | None = Field(default=None, description="Prometheus metrics over HTTP.")
     log: Log = Field(default=Log(), description="The log.")
+
+    @cached_property
+    def world(self) -> World:
+        """What it says, with every default filled in; the check has made it, and everybody after it uses the same."""
+        return World(self)

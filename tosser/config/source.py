@@ -115,7 +115,7 @@ def read_document(path: Path, environ: Mapping[str, str]) -> Document:
         what = " ".join(filter(None, (error.context, error.problem)))
         line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
         document.problems.append(ConfigProblem(str(path), line, column, "", f"not YAML: {what}"))
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         # PyYAML's own parser, which stands in for libyaml, lets these escape for numbers in escapes and directives.
         document.problems.append(ConfigProblem(str(path), 0, 0, "", f"not YAML: {error}"))
     return document

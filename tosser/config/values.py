@@ -44,16 +44,6 @@ _ENDPOINT = re.compile(r"(?:(?P<host>[A-Za-z0-9._-]+)|\[(?P<bracketed>[0-9A-Fa-f
 _BROKER = re.compile(r"(?P<scheme>mqtts?)://(?P<endpoint>[^/]+)/?")
 
 
-class Flavour(StrEnum):
-    """How urgently the mailer is to send what waits for a link (FTS-5005)."""
-
-    NORMAL = "normal"
-    HOLD = "hold"
-    DIRECT = "direct"
-    CRASH = "crash"
-    IMMEDIATE = "immediate"
-
-
 class SyncMode(StrEnum):
     """When written mail counts as safe."""
 

@@ -31,8 +31,8 @@ _NONE: list[Link | None] = []
 
 
 def build_rulebook(config: Config) -> Rulebook:
-    """Build the world of a configuration that `tosser.config.loading.load_config` accepted."""
-    return World(config).rulebook()
+    """Give the world of a configuration that `tosser.config.loading.load_config` accepted; it is built only once."""
+    return config.world.rulebook
 
 
 def base_name(tag: str) -> str:
@@ -54,17 +54,19 @@ def closest(akas: Sequence[Address], remote: Address) -> Address:
 
 @dataclass(slots=True)
 class World:
-    """The world of one configuration, built step by step.
+    """The world of one configuration, built as it is made.
 
     Attributes:
         config: the model.
         gaps: what it lacks because it could not be read.
         complaints: what does not fit.
+        rulebook: what fits.
     """
 
     config: Config
     gaps: Gaps = field(default_factory=Gaps)
     complaints: list[Complaint] = field(default_factory=list)
+    rulebook: Rulebook = field(init=False)
     _networks: dict[str, Network] = field(default_factory=dict)
     _own: dict[Address, Location] = field(default_factory=dict)
     _links: dict[Address, Link] = field(default_factory=dict)
@@ -77,11 +79,8 @@ class World:
     _bases: str = field(init=False)
 
     def __post_init__(self) -> None:
-        self._bases = str(self.config.paths.bases)
-
-    def rulebook(self) -> Rulebook:
-        """Build all of it; called once."""
         config = self.config
+        self._bases = str(config.paths.bases)
         for name, network in config.networks.items():
             self._add_network(name, network)
         self._compare_networks()
@@ -91,7 +90,7 @@ class World:
         netmail = self._netmail()
         for index, area in enumerate(config.areas):
             self._add_area(area, ("areas", index))
-        return Rulebook(self._networks, self._links, self._areas, netmail)
+        self.rulebook = Rulebook(self._networks, self._links, self._areas, netmail)
 
     def _complain(self, location: Location, what: str, hint: str = "", *, key: bool = False) -> None:
         self.complaints.append(Complaint(location, what, hint, key))
@@ -162,10 +161,26 @@ class World:
         if first != place:
             self._complain_twice((*place, "address"), f"link {given} is given before", (*first, "address"))
             return
-        password = entry.packet_password.get_secret_value().upper().encode("ascii")
-        link = Link(address, network.name, entry.name, entry.sysop, password, our_aka)
+        link = self._link(entry, address, network.name, our_aka)
         self._links[address] = link
         self._systems.setdefault(address.without_domain, []).append(link)
+
+    def _link(self, entry: LinkEntry, address: Address, network: str, our_aka: Address) -> Link:
+        """Fill in what the link takes from the defaults."""
+        defaults = self.config.link_defaults
+        return Link(
+            address=address,
+            network=network,
+            name=entry.name,
+            sysop=entry.sysop,
+            packet_password=entry.packet_password.get_secret_value().upper().encode("ascii"),
+            our_aka=our_aka,
+            packet_type=entry.packet_type or defaults.packet_type,
+            archiver=entry.archiver or defaults.archiver,
+            flavour=entry.flavour or defaults.flavour,
+            max_packet=defaults.max_packet if entry.max_packet is None else entry.max_packet,
+            max_bundle=defaults.max_bundle if entry.max_bundle is None else entry.max_bundle,
+        )
 
     def _network_of_link(self, entry: LinkEntry, place: Location) -> Network | None:
         address = entry.address
