@@ -16,7 +16,8 @@ from tosser.rules.network import InboundClass, Network, Rulebook
 from tosser.rules.policy import judge_packet, resolve_addresses
 
 SECURE, INSECURE, LOCAL = InboundClass
-ECHOMAIL, NETMAIL, NOTHING = PacketSummary(1, echomail=True), PacketSummary(1, echomail=False), PacketSummary(0, False)
+ECHOMAIL, NETMAIL = PacketSummary(1, echomail=True), PacketSummary(1, echomail=False)
+NOTHING = PacketSummary(0, echomail=False)
 OTHER = "1337:9/9"
 PASSWORD = b"SECRET"
 
@@ -64,7 +65,7 @@ def header(orig: str = HUB, dest: str = US, password: bytes = b"") -> PacketHead
     ],
 )
 def test_sender(
-    cls: InboundClass, summary: PacketSummary, orig: str, given: bytes, expected: bytes, reason: Reason | None
+    *, cls: InboundClass, summary: PacketSummary, orig: str, given: bytes, expected: bytes, reason: Reason | None
 ) -> None:
     """A packet is tossed if its sender is known and proven as far as its content and its inbound demand."""
     verdict = judge_packet(header(orig, password=given), cls, summary, usual_rules(expected))
@@ -123,6 +124,11 @@ def only_second_link() -> Rulebook:
     return make_rules(rules.networks.values(), list(rules.links.values())[1:], [])
 
 
+def zone_or_none(text: str) -> Address:
+    """Read an address whose zone may be 0."""
+    return replace(Address.parse(f"1{text[1:]}"), zone=0) if text.startswith("0:") else Address.parse(text)
+
+
 @pytest.mark.parametrize(
     ("rules", "orig", "dest", "expected"),
     [
@@ -146,10 +152,7 @@ def only_second_link() -> Rulebook:
 )
 def test_zones_left_open(rules: Rulebook, orig: str, dest: str, expected: tuple[str, str]) -> None:
     """Zones that a stone-age header does not state are those of a link and an AKA with its numbers."""
-    sides = [
-        Address(0, *map(int, text[2:].split("/"))) if text[0] == "0" else Address.parse(text) for text in (orig, dest)
-    ]
-    found = resolve_addresses(PacketHeader(PacketType.TYPE_2, *sides), rules)
+    found = resolve_addresses(PacketHeader(PacketType.TYPE_2, zone_or_none(orig), zone_or_none(dest)), rules)
     assert tuple(str(address.without_domain) for address in found) == expected
 
 
@@ -162,9 +165,7 @@ def test_zones_left_open(rules: Rulebook, orig: str, dest: str, expected: tuple[
         (("2:1/100", "2:1/200"), (1337, 2), (HUB, "2:1/200")),
     ],
 )
-def test_zone_pairs_that_disagree(
-    pair_34: tuple[str, str], pair_46: tuple[int, int], expected: tuple[str, str]
-) -> None:
+def test_zones_disagree(pair_34: tuple[str, str], pair_46: tuple[int, int], expected: tuple[str, str]) -> None:
     """Of the two zone pairs of type 2+ the second counts only if it gives a known link."""
     disagreeing = replace(header(*pair_34), zones_46=pair_46)
     found = resolve_addresses(disagreeing, only_second_link())
