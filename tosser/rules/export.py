@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from tosser.codec.kludge import find_value
+from tosser.codec.message import origin_address
 from tosser.codec.seenby import format_path, format_seen_by, parse_nodes
 from tosser.rules.network import SeenByMode
 
@@ -89,6 +90,12 @@ class Exports:
         return found
 
 
+@lru_cache(maxsize=4)
+def exports_of(rules: Rulebook) -> Exports:
+    """Give what is remembered for a rulebook."""
+    return Exports(rules)
+
+
 class _Case(NamedTuple):
     """What the answer for a message depends on: nearly always the same few values, however different the messages.
 
@@ -112,20 +119,22 @@ class AreaExports:
 
     def __init__(self, area: Area, rules: Rulebook) -> None:
         self._area = area
-        self._links = [
-            (rules.links[address], rights) for address, rights in sorted(area.links.items()) if address in rules.links
-        ]
+        self._links = [(rules.links[at], rights) for at, rights in sorted(area.links.items()) if rules.sends]
         self._by_address = {link.address: link for link, _ in self._links}
         self._by_number = {link.address.without_domain: link.address for link, _ in self._links}
         self._nodes = frozenset(_node(link.address) for link, _ in self._links)
         self._own = _own_nodes(area, rules)
         self._chosen: dict[_Case, tuple[Address, ...]] = {}
 
-    def recipients(self, sender: Address | None, author: Address | None, text: MessageText) -> tuple[Address, ...]:
+    def has(self, address: Address) -> bool:
+        """Tell whether a system is still a link of the area."""
+        return address in self._by_address
+
+    def recipients(self, sender: Address | None, text: MessageText) -> tuple[Address, ...]:
         """Tell which links get a message; the same tuple for equal answers."""
-        if not self._links:
+        if not self._links or (len(self._links) == 1 and sender in self._by_address):
             return ()
-        case = self._case(sender, author, text)
+        case = self._case(sender, text)
         chosen = self._chosen.get(case)
         if chosen is None:
             if len(self._chosen) >= _MOST_REMEMBERED:
@@ -133,17 +142,17 @@ class AreaExports:
             chosen = self._chosen[case] = tuple(fate.link for fate in self._judge(case) if fate.skip is None)
         return chosen
 
-    def fates(self, sender: Address | None, author: Address | None, text: MessageText) -> tuple[Fate, ...]:
+    def fates(self, sender: Address | None, text: MessageText) -> tuple[Fate, ...]:
         """Tell for each link of the area whether it gets a message, and if not, why.
 
         Args:
             sender: the link that sent it; ``None`` when it comes from our own programs.
-            author: the system that wrote it, if known.
             text: the message.
         """
-        return self._judge(self._case(sender, author, text))
+        return self._judge(self._case(sender, text))
 
-    def _case(self, sender: Address | None, author: Address | None, text: MessageText) -> _Case:
+    def _case(self, sender: Address | None, text: MessageText) -> _Case:
+        author = origin_address(text)
         writer = self._by_number.get(author.without_domain) if author is not None else None
         rescanned = find_value(text.kludges, b"RESCANNED") is not None
         return _Case(sender, writer, _nodes(text.seen_by) & self._nodes, _nodes(text.path) & self._nodes, rescanned)

@@ -179,14 +179,23 @@ class NetmailRules:
     publish_text: bool
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Rulebook:
-    """Everything a decision needs to know, indexed for look-up."""
+    """Everything a decision needs to know, indexed for look-up.
+
+    Attributes:
+        networks: by name, in the order of the configuration.
+        links: by address with domain.
+        areas: by network name and tag.
+        netmail: where netmail is kept.
+        sends: whether there is an outbound; without one nothing is sent on.
+    """
 
     networks: Mapping[str, Network]
     links: Mapping[Address, Link]
     areas: Mapping[tuple[str, str], Area]
     netmail: NetmailRules
+    sends: bool = True
     _zones: dict[int, list[Network]] = field(init=False, repr=False, compare=False)
     _links_by_node: dict[tuple[int, int, int], list[Link]] = field(init=False, repr=False, compare=False)
 

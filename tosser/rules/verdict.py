@@ -20,6 +20,7 @@ from tosser.codec.kludge import find_value
 from tosser.codec.seenby import circular, parse_nodes
 from tosser.reason import Reason
 from tosser.rules.netmail import netmail_addresses
+from tosser.rules.export import exports_of
 from tosser.rules.network import StoreKind
 
 if TYPE_CHECKING:
@@ -114,7 +115,8 @@ class Judge:
         self._now = now
         self._known = known
         self._areas: dict[str, Area | Reason] = {}
-        self._verdicts: dict[tuple[Reason, str], Verdict] = {}
+        self._verdicts: dict[tuple[Reason, str, int], Verdict] = {}
+        self._exports = exports_of(rules)
 
     def judge(self, message: PackedMessage, text: MessageText, key: bytes | None) -> Verdict:
         """Decide on one message, given its dupe key (``None`` for netmail).
@@ -135,7 +137,8 @@ class Judge:
         reason = reason or self._check_path(area, text)
         if reason is not None:
             return self._bad(reason)
-        return self._verdict(Reason.ACCEPTED, tag, area_target(area))
+        sender = self._packet.link.address if self._packet.link else None
+        return self._verdict(Reason.ACCEPTED, tag, area_target(area), self._exports.of(area).recipients(sender, text))
 
     def _open_area(self, tag: str) -> Area | Reason:
         """Find the area the sender may write to, or the reason why there is none."""
@@ -194,11 +197,14 @@ class Judge:
     def _bad(self, reason: Reason) -> Verdict:
         return self._verdict(reason, "", bad_target(self._network))
 
-    def _verdict(self, reason: Reason, tag: str, target: Target | None) -> Verdict:
+    def _verdict(
+        self, reason: Reason, tag: str, target: Target | None, recipients: tuple[Address, ...] = ()
+    ) -> Verdict:
         """One value for all messages with the same verdict: the journal keeps each once."""
-        verdict = self._verdicts.get((reason, tag))
+        key = (reason, tag, id(recipients))  # equal recipients are one tuple, and the verdict keeps it
+        verdict = self._verdicts.get(key)
         if verdict is None:
-            verdict = self._verdicts[reason, tag] = Verdict(reason, target)
+            verdict = self._verdicts[key] = Verdict(reason, target, recipients)
         return verdict
 
 
