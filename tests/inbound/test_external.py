@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import re
+import shlex
 import shutil
 import subprocess
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +15,7 @@ import pytest
 from tests.inbound.bundles import BUNDLE, LIMITS, PACKET, contents, refused
 from tests.mail import packed, packet
 from tosser.codec.bundle import ArchiveType
+from tosser.inbound import limited
 from tosser.inbound.unpack import Archiver, open_members
 from tosser.reason import Reason
 
@@ -133,6 +136,14 @@ def test_a_program_that_is_not_installed(place: Place) -> None:
     missing = {ArchiveType.ARC: Archiver("arc", ("no-such-arc-program", "{archive}"), 5.0)}
     with refused(Reason.ARCHIVE_UNKNOWN, "no-such-arc-program"):
         _run(place, missing)
+
+
+@pytest.mark.parametrize(("before", "limit", "told"), [("9000", "10000", "9000\n"), ("9000", "8000", "8000\n")])
+def test_limits_that_are_lower_already(before: str, limit: str, told: str) -> None:
+    """A process whose own limits are lower, and may not be raised, can still start a program."""
+    launcher = shlex.join([sys.executable, limited.__file__, limit, "1000000", "4000000000", "sh", "-c", "ulimit -t"])
+    command = ["sh", "-c", f"ulimit -t {before}; exec {launcher}"]
+    assert subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout == told
 
 
 def test_what_a_program_is_given(place: Place, tmp_path: Path) -> None:

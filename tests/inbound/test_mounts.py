@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tosser.inbound import mounts
 from tosser.inbound.mounts import file_system_type, is_remote
 
 if TYPE_CHECKING:
@@ -50,3 +51,20 @@ def test_a_temporary_directory_is_local(tmp_path: Path) -> None:
     """The directories of this test run are on no network."""
     assert not is_remote(tmp_path)
     assert not is_remote(tmp_path / "not there yet")
+
+
+def test_without_a_table_all_is_local(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A system that does not tell its mounts has none on the network."""
+    monkeypatch.setattr(mounts, "_MOUNTS", tmp_path / "none")
+    assert not is_remote(tmp_path)
+
+
+def test_the_table_of_this_machine_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A directory is remote if the table says so, also through a link."""
+    table = tmp_path / "mounts"
+    table.write_text(f"nas:/x {tmp_path}/nas nfs4 rw 0 0\n")
+    monkeypatch.setattr(mounts, "_MOUNTS", table)
+    (tmp_path / "nas" / "in").mkdir(parents=True)
+    (tmp_path / "link").symlink_to("nas/in")
+    assert is_remote(tmp_path / "link")
+    assert not is_remote(tmp_path)

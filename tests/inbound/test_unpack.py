@@ -167,6 +167,19 @@ def test_a_file_that_grows_is_read_to_where_it_was(place: Place) -> None:
             assert stream.read() == PACKET
 
 
+def test_a_file_that_is_cut_while_open(place: Place) -> None:
+    """Bytes that vanish under the reader end the stream; they are not waited for."""
+    path = place(PACKET)
+    with open_members(path, "a.pkt", LIMITS, {}) as [member], member.open() as stream:
+        os.truncate(path, 30)
+        assert stream.read() == PACKET[:30]
+
+
+def test_gzip_of_nothing(place: Place) -> None:
+    """A gzip file without content has no members."""
+    assert contents(place(gzip.compress(b""))) == []
+
+
 BUILDERS: dict[str, Callable[..., bytes]] = {
     "zip": zip_of,
     "stored": partial(zip_of, method=zipfile.ZIP_STORED),

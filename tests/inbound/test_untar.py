@@ -156,6 +156,16 @@ def test_pax_records_count(place: Place) -> None:
     assert contents(place(data)) == [("b.txt", None, PACKET[:-1])]
 
 
+def test_headers_of_no_concern(place: Place) -> None:
+    """Global pax headers and long link names say nothing about a member, and are passed over."""
+    data = _pax(b"20 comment=whatever\n")
+    for kind in (tarfile.XGLTYPE, tarfile.GNUTYPE_LONGLINK):
+        info = tarfile.TarInfo("x")
+        info.type, info.size = kind, 20
+        front = info.tobuf(tarfile.USTAR_FORMAT) + b"20 path=/etc/passwd\n".ljust(512, b"\0")
+        assert contents(place(front + data)) == [("a.pkt", None, PACKET)]
+
+
 def test_large_extra_headers(place: Place) -> None:
     """A megabyte of name is refused without reading it."""
     with refused(Reason.ARCHIVE_LIMITS):

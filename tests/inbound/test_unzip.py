@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import io
 import os
 import stat
@@ -14,6 +15,7 @@ import pytest
 from tests.inbound.bundles import BUNDLE, LIMITS, PACKET, contents, refused, zip_of
 from tests.mail import packed, packet
 from tosser.errors import ArchiveError
+from tosser.inbound.parts import Window
 from tosser.inbound.unpack import ArchiveLimits, open_members
 from tosser.reason import Reason
 
@@ -241,6 +243,15 @@ def test_offsets_out_of_range(place: Place) -> None:
             contents(place(bytes(data)))
 
 
+def test_offsets_before_the_file(place: Place) -> None:
+    """A member that is said to begin before the file does is refused."""
+    data = bytearray(zip_of(("a.pkt", PACKET)))
+    offset = len(data) - 6
+    data[offset : offset + 4] = (int.from_bytes(data[offset : offset + 4], "little") + 10).to_bytes(4, "little")
+    with refused(Reason.ARCHIVE_UNSAFE, "begins before the file"):
+        contents(place(bytes(data)))
+
+
 def test_a_bomb(place: Place) -> None:
     """Ten megabytes of nothing in ten kilobytes are refused by their ratio, before they are unpacked to the end."""
     limits = ArchiveLimits()
@@ -269,15 +280,18 @@ def test_too_many_members(place: Place, count: int) -> None:
         assert len(contents(place(data), limits=replace(LIMITS, members=count))) == count
 
 
-def test_a_full_disk_is_not_the_archives_fault(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failing_disk_is_not_the_archives_fault(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """An error of the system while unpacking stays one, so that the bundle is tried again later."""
     path = place(zip_of(("a.pkt", PACKET)))
+    window_read = Window.read
 
-    def fail(*_: object) -> int:
-        raise OSError(28, "No space left on device")
+    def fail(window: Window, size: int | None = -1) -> bytes:
+        if window.tell() == 30 + len("a.pkt"):
+            raise OSError(errno.EIO, "Input/output error")
+        return window_read(window, size)
 
-    monkeypatch.setattr(os, "preadv", fail)
-    with pytest.raises(OSError, match="No space left"), open_members(path, BUNDLE, LIMITS, {}):
+    monkeypatch.setattr(Window, "read", fail)
+    with pytest.raises(OSError, match="Input/output"), open_members(path, BUNDLE, LIMITS, {}):
         pytest.fail("a member was handed out")
 
 

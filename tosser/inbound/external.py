@@ -189,7 +189,7 @@ def _refuse_strays(scratch: Path, directory: Path) -> None:
 
 
 def _harvest(directory: Path, limits: ArchiveLimits) -> list[Part]:
-    """Take the regular files that a program left, wherever it put them.
+    """Take the regular files that a program left, wherever it put them; none was allowed to be larger than a member.
 
     Raises:
         ArchiveError: there is anything but directories and regular files, or more than the limits.
@@ -205,8 +205,6 @@ def _harvest(directory: Path, limits: ArchiveLimits) -> list[Part]:
             continue
         if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
             raise ArchiveError(f"member {entry.name!r} is a link or a special file", Reason.ARCHIVE_UNSAFE)
-        if status.st_size > limits.member_bytes:
-            raise ArchiveError(f"member {entry.name!r} has {status.st_size} bytes", Reason.ARCHIVE_LIMITS)
         os.chmod(entry.path, 0o600)  # noqa: PTH101 - as above
         parts.append(Part(entry.name, status.st_size, partial(_open, entry.path)))
     return sorted(parts, key=lambda part: part.name)

@@ -6,7 +6,6 @@ and deflated, and anything that does not unpack to exactly the size and CRC it s
 
 from __future__ import annotations
 
-import errno
 import stat
 import struct
 import zipfile
@@ -88,7 +87,9 @@ def _check_layout(members: list[zipfile.ZipInfo], window: Window, directory: int
     end = 0
     for member in sorted(members, key=lambda each: each.header_offset):
         if member.header_offset < end:
-            raise ArchiveError(f"member {member.filename!r} overlaps another", Reason.ARCHIVE_UNSAFE)
+            raise ArchiveError(
+                f"member {member.filename!r} overlaps another, or begins before the file", Reason.ARCHIVE_UNSAFE
+            )
         window.seek(member.header_offset)
         name, extra = _LOCAL.unpack(window.read(_LOCAL.size))
         end = member.header_offset + _LOCAL.size + name + extra + member.compress_size
@@ -98,15 +99,11 @@ def _check_layout(members: list[zipfile.ZipInfo], window: Window, directory: int
 
 @contextmanager
 def _mapped_errors() -> Iterator[None]:
-    """Turn what `zipfile` raises into our error; and a system error that stands for a senseless offset."""
+    """Turn what `zipfile` raises into our error; errors of the system stay what they are."""
     try:
         yield
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError, struct.error) as error:
         raise ArchiveError(f"not a sound ZIP file: {error}", Reason.ARCHIVE_DAMAGED) from error
-    except OSError as error:
-        if error.errno != errno.EINVAL:
-            raise
-        raise ArchiveError("not a sound ZIP file: an offset is out of range", Reason.ARCHIVE_DAMAGED) from error
 
 
 def directory_is_whole(tail: bytes, size: int) -> bool:
