@@ -9,6 +9,7 @@ import signal
 import sys
 import tempfile
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -65,9 +66,10 @@ def _directory(*, keep: bool) -> Iterator[Path]:
 
 async def _play(root: Path, seconds: int) -> list[str] | None:
     """Play the demo; gives what went wrong, or ``None`` when a signal ended it early."""
-    from tosser.demo.stage import Stage  # noqa: PLC0415 - slow to import
+    from tosser.demo.network import samples  # noqa: PLC0415 - slow to import
+    from tosser.demo.stage import Stage  # noqa: PLC0415 - as above
 
-    performance = asyncio.ensure_future(Stage(root, _say_now).play(seconds))
+    performance = asyncio.ensure_future(Stage(root, _say_now, samples(datetime.now(UTC))).play(seconds))
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, performance.cancel)
     try:
         return await performance

@@ -155,7 +155,7 @@ def samples(now: datetime) -> list[Sample]:
         ),
         Sample(
             "0001ffff.mo0", "a ZIP bundle of two packets: a message in UTF-8, a reply to the first message",
-            _zipped(bundle), FileState.TOSSED, messages={Reason.ACCEPTED: 2}, areas={"TQW_GEN": 1, "TQW_TECH": 1},
+            packets.bundle(bundle), FileState.TOSSED, messages={Reason.ACCEPTED: 2}, areas={"TQW_GEN": 1, "TQW_TECH": 1},
         ),
         Sample(
             "00000004.pkt", "a packet of the other network", packets.pack(_NIGHT, _NIGHT_OWL),
@@ -197,6 +197,14 @@ class _Packer:
         )
         return build_packet(header, [self._packed(hub, letter) for letter in letters])
 
+    def bundle(self, packets: Mapping[str, bytes]) -> bytes:
+        """Put packets into a ZIP file."""
+        archive = io.BytesIO()
+        with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as bundle:
+            for name, data in packets.items():
+                bundle.writestr(zipfile.ZipInfo(name, self._now.timetuple()[:6]), data, zipfile.ZIP_DEFLATED)
+        return archive.getvalue()
+
     def _packed(self, hub: _Hub, letter: _Letter) -> PackedMessage:
         codec, level = _CODECS[letter.charset]
         written = self._now - timedelta(minutes=30 - letter.number)
@@ -236,11 +244,3 @@ class _Packer:
 
     def _msgid(self, letter: _Letter) -> bytes:
         return kludge.build_msgid(letter.author, int(self._now.timestamp()) + letter.number)
-
-
-def _zipped(members: Mapping[str, bytes]) -> bytes:
-    archive = io.BytesIO()
-    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as bundle:
-        for name, data in members.items():
-            bundle.writestr(name, data)
-    return archive.getvalue()

@@ -23,7 +23,8 @@ def line(topic: str, prefix: str, data: dict[str, Any]) -> str:
     Raises:
         FormatError: the topic is none of ours.
     """
-    return f"{topic:<{_TOPIC_WIDTH}}  {_STORIES[Topic.parse(topic, prefix).kind](data)}"
+    story = _STORIES[Topic.parse(topic, prefix).kind](data)
+    return f"{topic:<{_TOPIC_WIDTH}}  {story}".replace("\n", " ")
 
 
 def _message(data: dict[str, Any]) -> str:

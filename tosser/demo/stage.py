@@ -11,20 +11,21 @@ import json
 import os
 import sys
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
 from tosser.demo.audience import Audience, Heard
 from tosser.demo.broker import LOOPBACK, embedded_broker
-from tosser.demo.network import DIRECTORIES, PREFIX, SECURE, Sample, configuration, samples
+from tosser.demo.network import DIRECTORIES, PREFIX, SECURE, configuration
 from tosser.demo.show import line
 from tosser.events.topics import Kind
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Sequence
     from pathlib import Path
+
+    from tosser.demo.network import Sample
 
 CONFIG_NAME = "tosser.yaml"
 LOG_NAME = "daemon.log"
@@ -43,12 +44,13 @@ class Stage:
     Args:
         root: an empty directory.
         say: prints a line.
+        mail: what arrives, in this order.
     """
 
-    def __init__(self, root: Path, say: Callable[[str], None]) -> None:
+    def __init__(self, root: Path, say: Callable[[str], None], mail: Sequence[Sample]) -> None:
         self._root = root
         self._say = say
-        self._samples = samples(datetime.now(UTC))
+        self._samples = mail
         self._audience = Audience(PREFIX, lambda heard: say(f"  {line(heard.text, PREFIX, heard.data)}"))
         self._problems: list[str] = []
 
