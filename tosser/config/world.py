@@ -90,7 +90,8 @@ class World:
         netmail = self._netmail()
         for index, area in enumerate(config.areas):
             self._add_area(area, ("areas", index))
-        self.rulebook = Rulebook(self._networks, self._links, self._areas, netmail)
+        sends = config.paths.outbound is not None
+        self.rulebook = Rulebook(self._networks, self._links, self._areas, netmail, sends)
 
     def _complain(self, location: Location, what: str, hint: str = "", *, key: bool = False) -> None:
         self.complaints.append(Complaint(location, what, hint, key))

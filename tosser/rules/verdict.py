@@ -19,8 +19,8 @@ from tosser.codec.ftsdate import parse_date
 from tosser.codec.kludge import find_value
 from tosser.codec.seenby import circular, parse_nodes
 from tosser.reason import Reason
-from tosser.rules.netmail import netmail_addresses
 from tosser.rules.export import exports_of
+from tosser.rules.netmail import netmail_addresses
 from tosser.rules.network import StoreKind
 
 if TYPE_CHECKING:
