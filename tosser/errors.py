@@ -9,6 +9,7 @@
     │   ├── PacketError    not a packet, or a damaged one
     │   ├── KludgeError    a control line that breaks its grammar
     │   └── JamError       not a JAM record
+    ├── InputError         the system cannot read an inbound file
     ├── ArchiveError       a bundle that cannot or must not be unpacked
     ├── QuarantineError    an entry of the quarantine that is not there, or cannot be put back
     ├── StoreError         a message base cannot be read or written
@@ -121,6 +122,14 @@ class ArchiveError(TosserError):
 
 class QuarantineError(TosserError):
     """An entry of the quarantine is not there, or cannot be put back where it came from."""
+
+
+class InputError(TosserError):
+    """The system cannot read a claimed file, which stays where it is; ``claim`` tells which file."""
+
+    def __init__(self, claim: str, name: str, what: str) -> None:
+        self.claim = claim
+        super().__init__(f"{name}: cannot be read: {what}")
 
 
 class StoreError(TosserError):

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from tosser.daemon.logs import tell
-from tosser.errors import StateError, StoreError, StoreLocked
+from tosser.errors import InputError, StateError, StoreError, StoreLocked
 from tosser.inbound.reading import describe, digest_of
 from tosser.reason import FileState, Reason
 from tosser.rules.batch import Batch, FileEnd, Refusal
@@ -47,6 +47,8 @@ CLAIM_FILES = 64
 """Files claimed at once: few enough that a crash leaves few to look at one by one."""
 MAX_ATTEMPTS = 3
 """A file that was left without a verdict this often is set aside as poison."""
+UNREADABLE_SECONDS = 60.0
+"""How long a file that the system could not read is left alone."""
 MAX_PARKED = 16
 """With this many batches waiting for their bases no new input is taken: it is safe where it is."""
 
@@ -127,6 +129,7 @@ class Pipeline:
         self._locked: set[str] = set()
         self._trusted: set[str] = set()
         self._failed: set[str] = set()
+        self._unreadable: dict[str, float] = {}
         self._report = PassReport()
 
     @property
@@ -160,7 +163,7 @@ class Pipeline:
         """Read the files and toss them batch by batch; a surprise makes each a suspect, to be looked at alone."""
         claims = {file.claim: file for file in files}
         self._trusted.update(claims)
-        with self._surprises(claims):
+        with self._surprises(claims), self._unreadable_files():
             for batch in self._reader.batches(files, self._state.progress_of(list(claims))):
                 self._toss_batch(batch, claims)
                 self._beat()
@@ -239,6 +242,17 @@ class Pipeline:
         return frozenset().union(*self._parked.values())
 
     @contextmanager
+    def _unreadable_files(self) -> Iterator[None]:
+        """Leave a file that the system cannot read where it is for a while, and go on with the others."""
+        try:
+            yield
+        except InputError as error:
+            log.error("file_unreadable", error=str(error), retry_in=UNREADABLE_SECONDS)  # noqa: TRY400 - a sentence
+            self._unreadable[error.claim] = time.monotonic()
+            self._report.trouble = str(error)
+            self._toss_leftovers()
+
+    @contextmanager
     def _surprises(self, claims: Mapping[str, ClaimedFile]) -> Iterator[None]:
         """Keep a mistake of ours from stopping the others or losing a file: note it, and trust the files no more."""
         try:
@@ -295,7 +309,13 @@ class Pipeline:
 
     def _toss_leftovers(self) -> None:
         """Finish or toss what lies in the work directories; what was there before us, or surprised us, one by one."""
-        files = {file.claim: file for file in self._spool.claimed() if file.claim not in self._needed()}
+        now, needed = time.monotonic(), self._needed()
+        self._unreadable = {c: since for c, since in self._unreadable.items() if now - since < UNREADABLE_SECONDS}
+        files = {
+            file.claim: file
+            for file in self._spool.claimed()
+            if file.claim not in needed and file.claim not in self._unreadable
+        }
         finished = self._state.outcomes_of(list(files))
         self._give_up_input(finished.values(), files)
         trusted = [file for claim, file in files.items() if claim in self._trusted and claim not in finished]

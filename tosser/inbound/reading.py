@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from tosser.codec.message import split_text
 from tosser.codec.packet import HEADER_SIZE, PacketLimits, PacketReader, parse_packet, parse_packet_header
-from tosser.errors import ArchiveError, PacketError, StateError
+from tosser.errors import ArchiveError, InputError, PacketError, StateError
 from tosser.inbound.trial import try_reading
 from tosser.inbound.unpack import open_members
 from tosser.inbound.work import printable
@@ -78,11 +78,11 @@ class Reader:
         """Read files in order, cut into batches; a file may span several.
 
         Raises:
-            OSError: a file cannot be read; what was yielded before stands.
+            InputError: a file cannot be read; what was yielded before stands.
         """
         batch, messages = Batch(), 0
         for file in files:
-            for item in self._read(file, progress.get(file.claim)):
+            for item in self._readable(file, progress.get(file.claim)):
                 if isinstance(item, Piece):
                     batch.pieces.append(item)
                     messages += len(item.messages)
@@ -128,6 +128,12 @@ class Reader:
                     )
                 )
         return found
+
+    def _readable(self, file: ClaimedFile, progress: FileProgress | None) -> Iterator[Piece | Refusal | FileEnd]:
+        try:
+            yield from self._read(file, progress)
+        except OSError as error:
+            raise InputError(file.claim, printable(str(file.path)), error.strerror or str(error)) from error
 
     def _read(self, file: ClaimedFile, progress: FileProgress | None) -> Iterator[Piece | Refusal | FileEnd]:
         description = describe(file)
