@@ -129,7 +129,7 @@ class Pipeline:
         self._locked: set[str] = set()
         self._trusted: set[str] = set()
         self._failed: set[str] = set()
-        self._unreadable: dict[str, float] = {}
+        self._unreadable: dict[str, tuple[float, str]] = {}
         self._report = PassReport()
 
     @property
@@ -157,6 +157,8 @@ class Pipeline:
         except (StateError, StoreError, OSError) as error:
             self._report.trouble = str(error)
             log.error("toss_stopped", error=str(error), input="kept")  # noqa: TRY400 - a sentence, not a traceback
+        unreadable = [text for _, text in self._unreadable.values()]
+        self._report.trouble = self._report.trouble or "; ".join(unreadable)
         return self._report
 
     def _toss_files(self, files: Sequence[ClaimedFile]) -> None:
@@ -248,8 +250,7 @@ class Pipeline:
             yield
         except InputError as error:
             log.error("file_unreadable", error=str(error), retry_in=UNREADABLE_SECONDS)  # noqa: TRY400 - a sentence
-            self._unreadable[error.claim] = time.monotonic()
-            self._report.trouble = str(error)
+            self._unreadable[error.claim] = (time.monotonic(), str(error))
             self._toss_leftovers()
 
     @contextmanager
@@ -310,7 +311,7 @@ class Pipeline:
     def _toss_leftovers(self) -> None:
         """Finish or toss what lies in the work directories; what was there before us, or surprised us, one by one."""
         now, needed = time.monotonic(), self._needed()
-        self._unreadable = {c: since for c, since in self._unreadable.items() if now - since < UNREADABLE_SECONDS}
+        self._unreadable = {c: note for c, note in self._unreadable.items() if now - note[0] < UNREADABLE_SECONDS}
         files = {
             file.claim: file
             for file in self._spool.claimed()
