@@ -116,7 +116,14 @@ def test_messages_are_told_with_their_fate(system: Node) -> None:
             "store": "jam",
             "path": str(system.bases / "tqw_gen"),
         },
-        "recipients": [],
+        "links": [
+            {
+                "link": "1337:1/100",
+                "gets": False,
+                "reason": "sender",
+                "why": "it sent us the message, under this or another of its addresses",
+            }
+        ],
     }
     assert (unknown["verdict"], unknown["stored_in"]["kind"]) == ("unknown-area", "bad")
     assert unknown["stored_in"]["path"] == str(system.bases / "badmail.tqw")
@@ -141,6 +148,7 @@ def test_people_are_told_in_sentences(system: Node) -> None:
       "Test 1" from Mira Kovale to All, offset 58
       MSGID 1337:1/300 00000001, not seen before
       stored in the jam base: {system.bases / "tqw_gen"}
+      not to 1337:1/100: it sent us the message, under this or another of its addresses
     2 NO.SUCH: unknown-area (no area of this network has this tag)
       "Test 2" from Mira Kovale to All, offset 344
       MSGID 1337:1/300 00000002, not seen before
@@ -148,6 +156,24 @@ def test_people_are_told_in_sentences(system: Node) -> None:
 summary: tossed; messages: 1 accepted, 1 unknown-area; set aside: nothing
 """
     )
+
+
+def test_every_link_of_the_area_is_told_of(tmp_path: Path) -> None:
+    """Of each link it is told whether it gets the message, and if not, why."""
+    system = node(tmp_path, links={HUB: "", "1337:1/201": "", "1337:1/202": ""}, areas=["TQW_GEN"])
+    path = tmp_path / "a.pkt"
+    path.write_bytes(packet([message("TQW_GEN", seen_by=["1/100", "1/202", "1/300"])]))
+
+    (facts,) = explained(system, path)
+    shown = system.run("explain", str(path)).stdout
+
+    links = facts["packets"][0]["messages"][0]["links"]
+    assert [(link["link"], link["gets"], link["reason"]) for link in links] == [
+        ("1337:1/100", False, "sender"),
+        ("1337:1/201", True, None),
+        ("1337:1/202", False, "seen-by"),
+    ]
+    assert "      sent on to 1337:1/201\n      not to 1337:1/202: it stands in SEEN-BY: it has the message\n" in shown
 
 
 def test_the_history_counts(system: Node) -> None:

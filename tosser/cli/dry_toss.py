@@ -18,12 +18,15 @@ from tosser.daemon.report import charset_of
 from tosser.inbound.spool import ClaimedFile, Inbound
 from tosser.reason import Reason
 from tosser.rules.decision import decide, prepare_batch
+from tosser.rules.export import exports_of
 from tosser.rules.verdict import area_tag
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from tosser.address import Address
+    from tosser.codec.message import MessageText
     from tosser.config.model import Config
     from tosser.rules.batch import Batch, Piece
     from tosser.rules.decision import Decision, FileOutcome, FileProgress, SetAside
@@ -91,7 +94,8 @@ class DryToss:
             if piece.starts_packet:
                 found.packets.append(_packet_facts(piece, packet))
             made = verdicts.get((piece.member, piece.first), ())
-            found.packets[-1]["messages"] += _message_facts(piece, made, keys, history, self._rules)
+            seen = [_seen_before(verdict, key, history) for verdict, key in zip(made, keys, strict=True)]
+            found.packets[-1]["messages"] += _message_facts(piece, packet, made, seen, self._rules)
 
 
 def _verdicts(decision: Decision) -> dict[tuple[int, int], list[Verdict]]:
@@ -138,20 +142,38 @@ def _packet_facts(piece: Piece, packet: PacketVerdict) -> dict[str, Any]:
 
 
 def _message_facts(
-    piece: Piece, verdicts: Sequence[Verdict], keys: Sequence[bytes | None], history: set[bytes], rules: Rulebook
+    piece: Piece, packet: PacketVerdict, verdicts: Sequence[Verdict], seen: Sequence[str | None], rules: Rulebook
 ) -> Iterator[dict[str, Any]]:
+    sender = packet.link.address if packet.link else None
     for index, verdict in enumerate(verdicts):
-        message, _ = piece.messages[index]
+        message, text = piece.messages[index]
         yield {
             "number": piece.first + index + 1,
             "offset": message.offset,
             **_envelope(piece, index, verdict.target, rules),
             "verdict": verdict.reason.value,
             "why": verdict.reason.text,
-            "seen_before": _seen_before(verdict, keys[index], history),
+            "seen_before": seen[index],
             "stored_in": _target_facts(verdict.target),
-            "recipients": [str(address.without_domain) for address in verdict.recipients],
+            "links": _link_facts(sender, text, verdict, rules),
         }
+
+
+def _link_facts(sender: Address | None, text: MessageText, verdict: Verdict, rules: Rulebook) -> list[dict[str, Any]]:
+    """Tell for each link of the area whether it gets an accepted message, and if not, why."""
+    target = verdict.target
+    area = rules.area_of(target.network, target.tag) if target and verdict.reason is Reason.ACCEPTED else None
+    if area is None:
+        return []
+    return [
+        {
+            "link": str(fate.link.without_domain),
+            "gets": fate.link in verdict.recipients,
+            "reason": fate.skip.value if fate.skip else None,
+            "why": fate.skip.text if fate.skip else None,
+        }
+        for fate in exports_of(rules).of(area).fates(sender, text)
+    ]
 
 
 def _envelope(piece: Piece, index: int, target: Target | None, rules: Rulebook) -> dict[str, str | None]:

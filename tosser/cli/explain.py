@@ -123,8 +123,9 @@ def _say_message(message: dict[str, Any]) -> None:
     subject, sender, to = (message[name].replace("\n", " ") for name in ("subject", "from", "to"))
     say(f'      "{subject}" from {sender} to {to}, offset {message["offset"]}')
     say(f"      MSGID {message['msgid'] or 'none'}, {_SEEN[message['seen_before']]}")
-    recipients = f"; sent on to {', '.join(message['recipients'])}" if message["recipients"] else ""
-    say(f"      {_storage(message['stored_in'])}{recipients}")
+    say(f"      {_storage(message['stored_in'])}")
+    for link in message["links"]:
+        say(f"      sent on to {link['link']}" if link["gets"] else f"      not to {link['link']}: {link['why']}")
 
 
 def _storage(target: dict[str, Any] | None) -> str:

@@ -155,7 +155,8 @@ def samples(now: datetime) -> list[Sample]:
         ),
         Sample(
             "0001ffff.mo0", "a ZIP bundle of two packets: a message in UTF-8, a reply to the first message",
-            packets.bundle(bundle), FileState.TOSSED, messages={Reason.ACCEPTED: 2}, areas={"TQW_GEN": 1, "TQW_TECH": 1},
+            packets.bundle(bundle),
+            FileState.TOSSED, messages={Reason.ACCEPTED: 2}, areas={"TQW_GEN": 1, "TQW_TECH": 1},
         ),
         Sample(
             "00000004.pkt", "a packet of the other network", packets.pack(_NIGHT, _NIGHT_OWL),
