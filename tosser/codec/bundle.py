@@ -87,7 +87,7 @@ def ignored_name(name: str) -> bool:
 def is_unsafe_member(name: str) -> bool:
     """Tell whether the name of an archive's member points out of the archive: absolute, a drive, ``..``, or with a NUL.
 
-    Both slashes separate, as both do somewhere. No name is used as a path here, yet whoever writes such a one means harm.
+    Both slashes separate, as both do somewhere. No name is used as a path here, yet who writes such a one means harm.
     """
     return _UNSAFE_MEMBER.fullmatch(name) is not None
 

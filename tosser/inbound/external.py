@@ -150,25 +150,32 @@ def _watch(process: subprocess.Popen[bytes], archiver: Archiver, directory: Path
                 look = time.monotonic() + _LOOK_INTERVAL
 
 
-def _walk(directory: Path) -> Iterator[os.DirEntry[str]]:
-    """List everything below a directory, each directory before what is in it; links are not followed."""
+def _walk(directory: Path, *, unlock: bool = False) -> Iterator[os.DirEntry[str]]:
+    """List everything below a directory, each directory before what is in it; links are not followed.
+
+    Directories that cannot be read are passed over, or made readable; that is safe only when no program runs there.
+    """
     pending = [str(directory)]
     while pending:
-        with suppress(FileNotFoundError), os.scandir(pending.pop()) as entries:
-            for entry in entries:
-                yield entry
-                if entry.is_dir(follow_symlinks=False) and len(os.fsencode(entry.path)) <= LONGEST_PATH:
-                    pending.append(entry.path)
+        at = pending.pop()
+        with suppress(FileNotFoundError, PermissionError):
+            if unlock:
+                os.chmod(at, 0o700)  # noqa: PTH101 - an entry's path is text
+            with os.scandir(at) as entries:
+                for entry in entries:
+                    yield entry
+                    if entry.is_dir(follow_symlinks=False) and len(os.fsencode(entry.path)) <= LONGEST_PATH:
+                        pending.append(entry.path)
 
 
-def _check_room(directory: Path, limits: ArchiveLimits) -> None:
+def _check_room(directory: Path, limits: ArchiveLimits, *, unlock: bool = False) -> None:
     """Refuse more entries or bytes than the limits, in a directory that a program may be writing to.
 
     Raises:
         ArchiveError: there are more.
     """
     total = 0
-    for count, entry in enumerate(_walk(directory), 1):
+    for count, entry in enumerate(_walk(directory, unlock=unlock), 1):
         with suppress(FileNotFoundError):
             total += entry.stat(follow_symlinks=False).st_size if entry.is_file(follow_symlinks=False) else 0
         if count > limits.members or total > limits.total_bytes:
@@ -194,14 +201,13 @@ def _harvest(directory: Path, limits: ArchiveLimits) -> list[Part]:
     Raises:
         ArchiveError: there is anything but directories and regular files, or more than the limits.
     """
-    _check_room(directory, limits)
+    _check_room(directory, limits, unlock=True)
     parts = []
     for entry in _walk(directory):
         status = entry.stat(follow_symlinks=False)
         if stat.S_ISDIR(status.st_mode):
             if len(os.fsencode(entry.path)) > LONGEST_PATH:
                 raise ArchiveError("a member lies too many directories deep", Reason.ARCHIVE_LIMITS)
-            os.chmod(entry.path, 0o700)  # noqa: PTH101 - an entry's path is text
             continue
         if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
             raise ArchiveError(f"member {entry.name!r} is a link or a special file", Reason.ARCHIVE_UNSAFE)
