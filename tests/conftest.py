@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.peers.crashmail import Crashmail
 from tests.peers.daemon import Node, node
 from tests.peers.mosquitto import Mosquitto
 
@@ -42,16 +41,3 @@ def broker(tmp_path: Path) -> Iterator[Mosquitto]:
 def system(tmp_path: Path) -> Node:
     """A node with five areas, the hub as its link, and no broker."""
     return node(tmp_path / "node")
-
-
-@pytest.fixture
-def published_system(tmp_path: Path, broker: Mosquitto) -> Node:
-    """A node as `system` that publishes its events on `broker`."""
-    return node(tmp_path / "node", mqtt_url=broker.url)
-
-
-@pytest.fixture
-def hub() -> Iterator[Crashmail]:
-    """A crashmail node, our uplink in the area TQW_GEN."""
-    with Crashmail() as running:
-        yield running
