@@ -107,7 +107,7 @@ class MemoryOutbox:
 
 def settings_for(port: int, **changes: object) -> MqttSettings:
     """Settings for a broker of the loopback interface that give up soon."""
-    plain: dict[str, object] = {"host": "127.0.0.1", "port": port, "timeout": 10.0}
+    plain: dict[str, object] = {"host": "127.0.0.1", "port": port, "client_id": "tosser-mybbs", "timeout": 10.0}
     return MqttSettings(**(plain | changes))  # type: ignore[arg-type]  # the caller names real fields
 
 

@@ -107,7 +107,7 @@ def test_unknown_authority_is_refused(tmp_path: Path, certificates: Certificates
 
 def test_certificate_for_another_name_is_refused(certificates: Certificates) -> None:
     """The certificate must be for the name in the configuration."""
-    settings = MqttSettings("127.0.0.2", 0, tls=TlsSettings(certificates.authority))
+    settings = MqttSettings("127.0.0.2", 0, "tosser", tls=TlsSettings(certificates.authority))
     error = connect_trouble(_tls_error(certificates), settings)
 
     assert "IP address mismatch" in error.what
@@ -145,7 +145,7 @@ def test_missing_certificate_file_is_explained(tmp_path: Path) -> None:
     error = trouble_with(settings_for(free_port(), tls=TlsSettings(tmp_path / "none.crt")))
 
     assert error == (
-        "the files of mqtt.tls cannot be used: No such file or directory (check mqtt.tls.ca, certificate and key)"
+        "the files of mqtt.tls cannot be used: No such file or directory (check mqtt.tls.ca, cert and key)"
     )
 
 
@@ -303,12 +303,12 @@ def test_cancelled_while_connecting_leaves_nothing(listener: socket.socket) -> N
 )
 def test_network_errors_say_where(error: Exception, what: str) -> None:
     """Each way not to reach a broker has its sentence."""
-    assert connect_trouble(error, MqttSettings("broker.example", 1883)).what == what
+    assert connect_trouble(error, MqttSettings("broker.example", 1883, "tosser")).what == what
 
 
 def test_name_that_cannot_be_one_is_an_error_like_others() -> None:
     """A host name that the name service cannot even be asked for does not end the publisher."""
-    assert trouble_with(MqttSettings("a..example", 1883)) == (
+    assert trouble_with(MqttSettings("a..example", 1883, "tosser")) == (
         "the name a..example does not resolve (check mqtt.url and the name service)"
     )
 
@@ -316,8 +316,8 @@ def test_name_that_cannot_be_one_is_an_error_like_others() -> None:
 @pytest.mark.parametrize(
     ("settings", "broker"),
     [
-        (MqttSettings("broker.example", 1883), "mqtt://broker.example:1883"),
-        (MqttSettings("::1", 8883, tls=TlsSettings()), "mqtts://[::1]:8883"),
+        (MqttSettings("broker.example", 1883, "tosser"), "mqtt://broker.example:1883"),
+        (MqttSettings("::1", 8883, "tosser", tls=TlsSettings()), "mqtts://[::1]:8883"),
     ],
 )
 def test_broker_is_named_as_in_the_configuration(settings: MqttSettings, broker: str) -> None:

@@ -309,7 +309,7 @@ def test_clients_of_one_name_throw_each_other_out_and_are_told_so(broker: Mosqui
             return first.statistics().last_error
 
     assert asyncio.run(main()) == (
-        "the connection to the broker is lost (if that goes on, see whether another client is named tosser-ftn-mybbs)"
+        "the connection to the broker is lost (if that goes on, see whether another client is named tosser-mybbs)"
     )
 
 

@@ -60,6 +60,7 @@ class Subscriber:
         user: name and password.
         authority: certificate of the authority that signed the broker's, for TLS.
         version: of the protocol.
+        resume: go on with the session of an earlier one of the same name.
     """
 
     def __init__(
@@ -71,10 +72,12 @@ class Subscriber:
         user: tuple[str, str] | None = None,
         authority: Path | None = None,
         version: MQTTProtocolVersion = MQTTProtocolVersion.MQTTv5,
+        resume: bool = False,
     ) -> None:
         self._port = port
         self._filter = topic_filter
         self._version = version
+        self._resume = resume
         self._changed = threading.Condition()
         self._received: list[Received] = []
         self._subscribed = 0
@@ -91,11 +94,13 @@ class Subscriber:
 
     def __enter__(self) -> Self:
         """Connect, subscribe, and wait until the broker has agreed."""
-        properties = None
+        properties: Properties | None = None
+        clean: paho.CleanStartOption = paho.MQTT_CLEAN_START_FIRST_ONLY
         if self._version == MQTTProtocolVersion.MQTTv5:
+            clean = False if self._resume else clean
             properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]  # paho's properties are not typed
             properties.SessionExpiryInterval = _SESSION_SECONDS
-        self._client.connect(LOOPBACK, self._port, keepalive=30, properties=properties)
+        self._client.connect(LOOPBACK, self._port, keepalive=30, clean_start=clean, properties=properties)
         self._client.loop_start()
         self.wait_subscribed()
         return self

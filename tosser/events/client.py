@@ -82,7 +82,6 @@ class Connection(aiomqtt.Client):
 
     Args:
         settings: where to and how.
-        client_id: our name at the broker.
         version: the protocol to speak.
         will: what the broker is to publish when we are gone without a goodbye.
         context: of TLS, from `tls_context`.
@@ -93,7 +92,6 @@ class Connection(aiomqtt.Client):
         self,
         settings: MqttSettings,
         *,
-        client_id: str,
         version: MqttVersion,
         will: Event,
         context: ssl.SSLContext | None,
@@ -111,7 +109,7 @@ class Connection(aiomqtt.Client):
         super().__init__(
             settings.host,
             settings.port,
-            identifier=client_id,
+            identifier=settings.client_id,
             username=settings.username or None,
             password=settings.password or None,
             protocol=_PROTOCOLS[version],
@@ -169,7 +167,7 @@ class Connection(aiomqtt.Client):
         self.raise_if_lost()
         info = self._client.publish(topic, payload, 1, retain, self._publish_properties)
         if info.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
-            raise loss_trouble(self.identifier)
+            raise loss_trouble(self._settings.client_id)
         return info.mid
 
     def take_acks(self) -> list[tuple[int, int, str]]:
@@ -187,7 +185,7 @@ class Connection(aiomqtt.Client):
             return
         if self._goodbye is not None:
             raise goodbye_trouble(self._goodbye)
-        raise loss_trouble(self.identifier)
+        raise loss_trouble(self._settings.client_id)
 
     async def publish_one(self, event: Event) -> None:
         """Publish an event and wait for its acknowledgement, while nothing else is on its way.

@@ -55,7 +55,7 @@ class PublisherStatistics:
         delivered: events and states acknowledged since the start.
         refused: by topic the last refusal of those the broker has not accepted since.
         reconnects: connections made after the first.
-        last_error: what ended the last connection or attempt; empty where nothing did.
+        last_error: what ended the last connection or attempt, a refused topic apart; empty where nothing did.
     """
 
     connected: bool
@@ -157,8 +157,9 @@ class Publisher:
     # --- one connection
 
     def _failed(self, error: BrokerError) -> float:
-        self._last_error = str(error)
         retry = self._reconnects.failed(error, _now(), explained=self._explained)
+        if not (self._explained or retry.fall_back):
+            self._last_error = str(error)
         log = _log.bind(broker=self._settings.broker, error=error.what)
         if retry.fall_back:
             log.info("broker refuses protocol", instead=self._reconnects.version)
@@ -188,7 +189,6 @@ class Publisher:
         context = None if settings.tls is None else await asyncio.to_thread(tls_context, settings.tls)
         connection = Connection(
             settings,
-            client_id=settings.client_id or f"tosser-{self._node.prefix.replace('/', '-')}",
             version=self._reconnects.version,
             will=self._status(online=False),
             context=context,

@@ -39,9 +39,9 @@ class MqttSettings:
     Attributes:
         host: name or IP address.
         port: TCP port.
-        client_id: our name at the broker; empty makes one of the prefix. It must differ between the clients of a
-            broker, and stay the same over reconnects: then the broker ends a half-dead old connection when the new one
-            comes, so that the old last will cannot overwrite the new status later.
+        client_id: our name at the broker. It must differ between the clients of a broker, and stay the same over
+            reconnects: then the broker ends a half-dead old connection when the new one comes, so that the old last
+            will cannot overwrite the new status later.
         username: empty for none.
         password: empty for none; never logged.
         tls: ``None`` for a plain connection.
@@ -53,7 +53,7 @@ class MqttSettings:
 
     host: str
     port: int
-    client_id: str = ""
+    client_id: str
     username: str = ""
     password: str = field(default="", repr=False)
     tls: TlsSettings | None = None

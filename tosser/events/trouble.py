@@ -22,7 +22,7 @@ _ADVICE = {
     0x87: "check mqtt.username and mqtt.password, and what the broker allows this user",
     0x8A: "the broker has banned this client; ask its operator",
     0x8C: "check mqtt.username and mqtt.password",
-    0x8E: "another client calls itself the same; give each node its own mqtt.prefix or mqtt.client_id",
+    0x8E: "another client has the same name; give each its own mqtt.client_id",
     0x95: "an event is larger than the broker takes; raise its max_packet_size",
     0x9A: "the broker keeps no retained messages; use one that does",
     0x9B: "the broker does not take QoS 1; use one that does",
@@ -77,7 +77,7 @@ def no_answer_trouble(what: str) -> BrokerError:
 def tls_file_trouble(error: OSError) -> BrokerError:
     """Say why our own TLS files cannot be used; `ssl` does not tell which of them it is."""
     what = error.strerror or str(error)
-    return BrokerError(f"the files of mqtt.tls cannot be used: {what}", "check mqtt.tls.ca, certificate and key")
+    return BrokerError(f"the files of mqtt.tls cannot be used: {what}", "check mqtt.tls.ca, cert and key")
 
 
 def loss_trouble(client_id: str) -> BrokerError:
