@@ -150,7 +150,7 @@ class Pipeline:
             self._carry_out_open_batches()
             self._toss_leftovers()
             while not self._stopping() and len(self._parked) < MAX_PARKED:
-                claimed = self._spool.claim(self._spool.scan().ready[:CLAIM_FILES])
+                claimed = self._spool.take(CLAIM_FILES)
                 if not claimed:
                     break
                 self._toss_files(claimed)

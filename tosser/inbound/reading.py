@@ -19,6 +19,7 @@ from tosser.inbound.unpack import open_members
 from tosser.inbound.work import printable
 from tosser.reason import Reason
 from tosser.rules.batch import Batch, FileEnd, FileIn, PacketSummary, Piece, Refusal
+from tosser.rules.network import InboundClass
 from tosser.rules.verdict import area_tag
 
 if TYPE_CHECKING:
@@ -143,13 +144,17 @@ class Reader:
             yield Refusal(description, None, "", Reason.FILE_TOO_LARGE, what)
         else:
             try:
-                with open_members(file.path, file.name, self._limits.archive, self._archivers) as members:
+                with open_members(file.path, file.name, self._limits.archive, self._programs(file)) as members:
                     packets = len(members)
                     for index, member in enumerate(members):
                         yield from self._read_member(description, index, member, progress)
             except ArchiveError as error:
                 yield Refusal(description, None, "", error.reason, error.what)
         yield FileEnd(description, digest_of(file), packets)
+
+    def _programs(self, file: ClaimedFile) -> Mapping[ArchiveType, Archiver]:
+        """What anyone may have sent is unpacked in process or not at all: no program is started on it."""
+        return {} if file.inbound.cls is InboundClass.INSECURE else self._archivers
 
     def _read_member(
         self, file: FileIn, index: int, member: Member, progress: FileProgress | None
