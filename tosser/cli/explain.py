@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tosser.config.model import Config
     from tosser.state.state import State
 
-Files = Annotated[list[Path], typer.Argument(metavar="FILE...", help="Packets or bundles.", show_default=False)]
+Files = Annotated[list[Path], typer.Argument(metavar="FILE", help="Packets or bundles.", show_default=False)]
 ClassOption = Annotated[
     InboundClass | None,
     typer.Option(
