@@ -38,6 +38,13 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
     return make_certificates(tmp_path_factory.mktemp("certificates"))
 
 
+@pytest.fixture
+def listener() -> Iterator[socket.socket]:
+    """A port that takes connections and is no broker."""
+    with socket.create_server((LOOPBACK, 0)) as server:
+        yield server
+
+
 def publish_one(settings: MqttSettings) -> MqttVersion | None:
     """Publish an event; returns the version that was spoken."""
     outbox = MemoryOutbox()
@@ -137,7 +144,24 @@ def test_tls_to_a_plain_port_is_explained(tmp_path: Path, certificates: Certific
     with Mosquitto(tmp_path / "broker") as broker:
         error = trouble_with(settings_for(broker.port, tls=TlsSettings(certificates.authority), timeout=1.0))
 
-    assert error.startswith(("TLS failed: ", f"mqtts://{LOOPBACK}:{broker.port} "))
+    assert "TLS port" in error
+
+
+def test_tls_to_something_else_is_explained(listener: socket.socket, certificates: Certificates) -> None:
+    """An answer that is no TLS fails likewise."""
+
+    def answer(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+    async def main() -> str:
+        server = await asyncio.start_server(answer, sock=listener)
+        settings = settings_for(listener.getsockname()[1], tls=TlsSettings(certificates.authority))
+        async with server, publishing(settings, MemoryOutbox()) as publisher:
+            await until(lambda: publisher.statistics().last_error != "")
+            return publisher.statistics().last_error
+
+    error = asyncio.run(main())
+    assert error.startswith("TLS failed: WRONG_VERSION_NUMBER (check that this is the broker's TLS port")
 
 
 def test_missing_certificate_file_is_explained(tmp_path: Path) -> None:
@@ -239,13 +263,6 @@ def test_3_1_1_is_spoken_where_it_is_configured(tmp_path: Path) -> None:
 
 
 # --- what is no broker
-
-
-@pytest.fixture
-def listener() -> Iterator[socket.socket]:
-    """A port that takes connections and is no broker."""
-    with socket.create_server((LOOPBACK, 0)) as server:
-        yield server
 
 
 def test_hanging_up_instead_of_answering_is_noticed_at_once(listener: socket.socket) -> None:

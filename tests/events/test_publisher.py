@@ -11,6 +11,7 @@ from tests.events.memory import NODE, MemoryOutbox, drained, publisher_for, publ
 from tests.peers.mosquitto import Mosquitto
 from tests.peers.ports import free_port
 from tests.peers.subscriber import Subscriber
+from tosser.events import publisher as publisher_module
 from tosser.events import reconnect, window
 from tosser.events.event import CONTENT_TYPE
 from tosser.events.settings import MqttVersion
@@ -386,6 +387,38 @@ def test_end_waits_for_what_is_on_its_way(broker: Mosquitto) -> None:
         asyncio.run(run_to_the_end())
         subscriber.wait_for(3000)
         assert len({message.payload for message in subscriber.received}) == len(subscriber.received) == 3000
+
+
+@pytest.mark.parametrize("trouble", ["hangs", "refuses"])
+def test_end_does_not_wait_for_a_broker_in_trouble(
+    broker: Mosquitto, monkeypatch: pytest.MonkeyPatch, trouble: str
+) -> None:
+    """A broker that hangs, or refuses the last status, gets no goodbye; the last will speaks, the outbox keeps."""
+    monkeypatch.setattr(publisher_module, "_GOODBYE", 0.5)
+    outbox = MemoryOutbox()
+    broker.stop()
+    broker.acl = "topic readwrite #\n"
+    broker.start()
+
+    async def main() -> None:
+        async with publishing(settings_for(broker.port), outbox) as publisher:
+            await drained(publisher)
+            if trouble == "hangs":
+                broker.pause()
+                outbox.add(ALLOWED, b"1")
+                publisher.wake()
+                await asyncio.sleep(0.1)
+            else:
+                broker.acl = "topic read #\n"
+                broker.reload()
+                await until(lambda: "Reloading config" in broker.log)
+
+    with capture_logs() as logs:
+        asyncio.run(main())
+    broker.resume()
+
+    assert [entry["event"] for entry in logs] == ["broker connected", "broker left without goodbye"]
+    assert len(outbox.rows) == (trouble == "hangs")
 
 
 def test_no_thread_or_socket_is_left_behind(broker: Mosquitto) -> None:

@@ -17,7 +17,6 @@ import ssl
 from typing import TYPE_CHECKING, Any
 
 import aiomqtt
-from paho.mqtt.enums import MQTTErrorCode
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
@@ -165,10 +164,7 @@ class Connection(aiomqtt.Client):
             BrokerError: the connection is lost.
         """
         self.raise_if_lost()
-        info = self._client.publish(topic, payload, 1, retain, self._publish_properties)
-        if info.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
-            raise loss_trouble(self._settings.client_id)
-        return info.mid
+        return self._client.publish(topic, payload, 1, retain, self._publish_properties).mid
 
     def take_acks(self) -> list[tuple[int, int, str]]:
         """Take the acknowledgements that came in: packet identifier, reason code, its name where it is a failure."""
@@ -188,26 +184,22 @@ class Connection(aiomqtt.Client):
         raise loss_trouble(self._settings.client_id)
 
     async def publish_one(self, event: Event) -> None:
-        """Publish an event and wait for its acknowledgement, while nothing else is on its way.
+        """Publish an event and wait for its acknowledgement, however long it takes, while nothing else is on its way.
 
         Raises:
-            BrokerError: the connection is lost, or no answer comes.
+            BrokerError: the connection is lost.
             PublishRefused: the broker said no.
         """
         mid = self.send(event.topic, event.payload, retain=event.retain)
-        try:
-            async with asyncio.timeout(self._settings.timeout):
-                while True:
-                    self._signal.clear()
-                    for acknowledged, code, name in self.take_acks():
-                        if acknowledged == mid and code >= FIRST_FAILURE:
-                            raise PublishRefused(event.topic, code, name)
-                        if acknowledged == mid:
-                            return
-                    self.raise_if_lost()
-                    await self._signal.wait()
-        except TimeoutError as error:
-            raise BrokerError("the broker acknowledges nothing") from error
+        while True:
+            self._signal.clear()
+            for acknowledged, code, name in self.take_acks():
+                if acknowledged == mid and code >= FIRST_FAILURE:
+                    raise PublishRefused(event.topic, code, name)
+                if acknowledged == mid:
+                    return
+            self.raise_if_lost()
+            await self._signal.wait()
 
     async def close(self) -> None:
         """Say goodbye, so that the broker does not publish the last will.

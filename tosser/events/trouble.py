@@ -65,7 +65,8 @@ def _network_trouble(error: BaseException, settings: MqttSettings) -> BrokerErro
         case TimeoutError():
             return BrokerError(f"{settings.broker} does not answer", "check mqtt.url, the network and firewalls")
         case OSError():
-            return BrokerError(f"{settings.broker} cannot be reached: {error.strerror or error}")
+            advice = "check that this is the broker's TLS port" if settings.tls else ""
+            return BrokerError(f"{settings.broker} cannot be reached: {error.strerror or error}", advice)
     return BrokerError(f"{settings.broker} does not answer as an MQTT broker: {error}", "check mqtt.url")
 
 
