@@ -91,8 +91,9 @@ def _open(path: Path, *, read_only: bool) -> sqlite3.Connection:
     try:
         if not path.exists():
             path.touch(FILE_MODE)
-        uri = f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rw'}"
-        connection = sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None)
+        connection = sqlite3.connect(
+            _uri(path, read_only=read_only), uri=True, timeout=BUSY_SECONDS, isolation_level=None
+        )
         try:
             _set_up(connection, path, read_only=read_only)
         except BaseException:
@@ -101,6 +102,21 @@ def _open(path: Path, *, read_only: bool) -> sqlite3.Connection:
     except (sqlite3.Error, OSError) as error:
         raise StateError(f"{path}: cannot be used as the state database: {error}") from error
     return connection
+
+
+def _uri(path: Path, *, read_only: bool) -> str:
+    """Say how the file is to be opened.
+
+    Looking at a database in WAL mode writes files beside it, unless SQLite is told that nothing changes it: so it is
+    told, when nobody has it open.
+    """
+    if not read_only:
+        mode = "mode=rw"
+    elif path.with_name(f"{path.name}-wal").exists():
+        mode = "mode=ro"
+    else:
+        mode = "mode=ro&immutable=1"
+    return f"{path.absolute().as_uri()}?{mode}"
 
 
 def _set_up(connection: sqlite3.Connection, path: Path, *, read_only: bool) -> None:
@@ -155,8 +171,8 @@ def _migrations() -> dict[int, str]:
 def _statements(sql: str) -> Iterator[str]:
     """Divide a script; ``executescript`` would end the transaction."""
     statement = ""
-    for line in sql.splitlines(keepends=True):
-        statement += line
+    for part in sql.split(";"):
+        statement += f"{part};"
         if sqlite3.complete_statement(statement):
             yield statement
             statement = ""
