@@ -14,7 +14,7 @@ STORIES = {
     Kind.DROPPED: "1305 events were dropped",
     Kind.INBOUND: "0000fff4.fr0: truncated at offset 48211: the text of message 18 has no end",
     Kind.MESSAGE: '#4711 Anna Example -> All: "New modem" (CP437)',
-    Kind.AREA_STATE: "so far 4711 accepted, 12 duplicate",
+    Kind.AREA_STATE: "so far 4711 stored, 12 duplicate",
     Kind.LINK_STATE: "so far 97 packets, 4723 messages",
     Kind.NETMAIL: "#12 Anna Example -> Jane Sysop (subject and text stay private)",
 }

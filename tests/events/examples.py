@@ -90,7 +90,7 @@ EXAMPLES: dict[Kind, Event] = {
         time=NOON,
         network="tqwnet",
         area="TQW_TECH",
-        totals={"accepted": 4711, "duplicate": 12},
+        totals={"stored": 4711, "duplicate": 12},
         last=LastMessage(4711, "Anna Example", "All", "New modem", "1337:1/101 6915d1a9", NOON),
     ),
     Kind.LINK_STATE: link_state_event(

@@ -87,7 +87,7 @@ class StateOutbox:
             time=area.last_at or time.time(),
             network=area.network,
             area=area.tag,
-            totals={Reason.ACCEPTED: area.stored, Reason.DUPLICATE: area.duplicates},
+            totals={"stored": area.stored, Reason.DUPLICATE.value: area.duplicates},
             last=LastMessage(
                 last["number"], last["from"], last["to"], last["subject"], last["msgid"], area.last_at or 0.0
             )

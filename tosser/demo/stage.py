@@ -224,7 +224,7 @@ def _messages(heard: list[Heard]) -> dict[str, int]:
 
 
 def _states(heard: list[Heard]) -> dict[str, int]:
-    """Give the number of accepted messages that was last heard of each area; the bad areas are among them."""
+    """Give the number of stored messages that was last heard of each area; the bad areas are among them."""
     return {
-        each.topic.tag: each.data["totals"].get("accepted", 0) for each in heard if each.topic.kind is Kind.AREA_STATE
+        each.topic.tag: each.data["totals"].get("stored", 0) for each in heard if each.topic.kind is Kind.AREA_STATE
     }
