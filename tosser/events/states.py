@@ -68,7 +68,7 @@ def area_state_event(
         time: when it came to stand so.
         network: name of the network.
         area: tag of the area.
-        totals: messages by reason code since the state database was made.
+        totals: messages since the state database was made: ``stored`` in the base, ``duplicate`` ones dropped.
         last: the newest message.
     """
     data = {
