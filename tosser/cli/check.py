@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import asdict
 
 import typer
 
@@ -10,23 +11,33 @@ from tosser.cli.context import load
 from tosser.cli.output import Exit, JsonOption, say, say_json
 from tosser.config.environment import check_environment
 from tosser.config.loading import find_config
+from tosser.errors import ConfigError
+from tosser.state.lock import holder
 
 
 def check(context: typer.Context, *, as_json: JsonOption = False) -> None:
     """Check the configuration and the directories it names.
 
-    Mistakes in the file are printed as ``file:line:column where: what`` and end with 3; a machine that is not ready
-    ends with 1.
+    All mistakes in the file are printed as ``file:line:column where: what`` and end with 3; a machine that is not
+    ready ends with 1.
     """
     path = find_config(context.find_root().obj, os.environ)
-    config = load(context)
+    try:
+        config = load(context)
+    except ConfigError as error:
+        if not as_json:
+            raise
+        say_json({"path": str(path), "ok": False, "problems": [asdict(problem) for problem in error.problems]})
+        raise typer.Exit(Exit.CONFIG) from None
     findings = check_environment(config)
+    process = holder(config.paths.state)
     errors = [finding for finding in findings if finding.error]
     if as_json:
-        say_json(
-            {"path": str(path), "ok": not errors, "findings": [{"error": f.error, "what": f.what} for f in findings]}
-        )
+        found = [asdict(finding) for finding in findings]
+        say_json({"path": str(path), "ok": not errors, "process": process, "findings": found})
     else:
+        if process is not None:
+            say(f"note: a tosser is at work on {config.paths.state} (process {process}); it reads this file on SIGHUP")
         for finding in findings:
             say(f"{'error' if finding.error else 'warning'}: {finding.what}")
         networks, links, areas = len(config.networks), len(config.links), len(config.areas)
