@@ -72,8 +72,8 @@ def _check_inbounds(config: Config) -> Iterator[Finding]:
     for path in (*inbound.secure, *inbound.insecure, *inbound.local):
         status = _status(path)
         if status is None:
-            what = f"inbound {path} does not exist or cannot be reached; mailer and tosser share it"
-            yield Finding(error=True, what=what)
+            what = f"inbound {path} is not there, or cannot be reached, until the mailer or the sysop makes it"
+            yield Finding(error=False, what=what)
         elif not stat.S_ISDIR(status.st_mode):
             yield Finding(error=True, what=f"inbound {path} is not a directory")
         else:
