@@ -1,0 +1,174 @@
+"""The state as a whole: the overview, what is wrong at the moment, housekeeping, and errors of the disk."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.rules.world import NOW, make_file
+from tests.state.processes import WAIT, second_process
+from tosser.errors import StateError
+from tosser.reason import FileState
+from tosser.rules.decision import Decision, FileOutcome
+from tosser.state.state import DATABASE_NAME, Condition, Overview, Results, State
+from tosser.state.totals import AreaTally
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+OUTCOME = FileOutcome("one", FileState.TOSSED, None, "", None, None, "", 1, {})
+TOSS = f"""from pathlib import Path
+from tests.rules.world import NOW
+from tosser.rules.decision import Decision
+from tosser.state.state import Results, State
+state = State(Path(sys.argv[1]))
+entry = state.commit(Decision(NOW, [], dupe_keys=[("tqwnet", "TECH", b"k" * 16)]), {{"/base": {{"count": 1}}}})
+{WAIT}
+state.applied(entry, Results())
+{WAIT}
+"""
+"""Commits a decision, waits, carries it out, waits."""
+
+CALLS: dict[str, Callable[[State], object]] = {
+    "known_dupes": lambda state: state.known_dupes([b"k"]),
+    "progress_of": lambda state: state.progress_of(["one"]),
+    "commit": lambda state: state.commit(Decision(NOW, [make_file()]), {}),
+    "applied": lambda state: state.applied(1, Results(outcomes=[OUTCOME])),
+    "open_batches": lambda state: state.open_batches(),
+    "try_again": lambda state: state.try_again(make_file()),
+    "outcomes_of": lambda state: state.outcomes_of(["one"]),
+    "next_events": lambda state: state.next_events(0, 1, ["t"]),
+    "events_delivered": lambda state: state.events_delivered([1]),
+    "event_refused": lambda state: state.event_refused(1, 0x87),
+    "bound_outbox": lambda state: state.bound_outbox(1, NOW),
+    "unpublished_totals": lambda state: state.unpublished_totals(1),
+    "add_events": lambda state: state.add_events([("id", "t", b"")], NOW),
+    "totals_published": lambda state: state.totals_published([("n", "t", 1)], [("n", "a", 1)]),
+    "forget_published": lambda state: state.forget_published(),
+    "overview": lambda state: state.overview(),
+    "set_condition": lambda state: state.set_condition("toss", "x", NOW),
+    "latest_files": lambda state: state.latest_files(1),
+    "keep_house": lambda state: state.keep_house({("n", "t"): 1}, 1, 1, NOW),
+}
+"""Every method but ``close``."""
+LOOKING = {
+    "known_dupes", "progress_of", "open_batches", "outcomes_of", "next_events", "unpublished_totals", "overview",
+    "latest_files",
+}  # fmt: skip
+"""Those that change nothing."""
+
+
+def test_every_method_is_in_the_table() -> None:
+    """The following tests leave no method out."""
+    methods = {name for name in vars(State) if not name.startswith("_")}
+    assert methods - {"close"} == CALLS.keys()
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_new_state(state: State, name: str) -> None:
+    """Each method works on a state that knows nothing yet; only results of nothing are refused."""
+    if name == "applied":
+        with pytest.raises(StateError, match="not in the journal"):
+            CALLS[name](state)
+    else:
+        CALLS[name](state)
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_broken_state(tmp_path: Path, name: str) -> None:
+    """Whatever SQLite says, a method raises StateError; after that the state can be closed."""
+    state = State(tmp_path)
+    connection = sqlite3.connect(tmp_path / DATABASE_NAME)
+    tables = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%'")
+    for (table,) in tables.fetchall():
+        connection.execute(f"DROP TABLE {table}")
+    connection.close()
+    with pytest.raises(StateError, match=DATABASE_NAME):
+        CALLS[name](state)
+    state.close()
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_closed_state(tmp_path: Path, name: str) -> None:
+    """A closed state says that it is closed."""
+    state = State(tmp_path)
+    state.close()
+    with pytest.raises(StateError, match="closed"):
+        CALLS[name](state)
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_state_for_looking(tmp_path: Path, state: State, name: str) -> None:
+    """Who opened the state for looking can look, beside the daemon, and change nothing."""
+    state.commit(Decision(NOW, []), {})
+    looking = State(tmp_path, read_only=True)
+    if name in LOOKING:
+        CALLS[name](looking)
+    else:
+        with pytest.raises(StateError, match="readonly"):
+            CALLS[name](looking)
+    looking.close()
+    assert len(state.open_batches()) == 1
+
+
+def test_looking_beside_the_daemon(tmp_path: Path) -> None:
+    """Who looks sees each step of another process once it is whole."""
+    State(tmp_path).close()
+    with second_process(TOSS, tmp_path) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        looking = State(tmp_path, read_only=True)
+        assert [batch.positions for batch in looking.open_batches()] == [{"/base": {"count": 1}}]
+        assert looking.known_dupes([b"k" * 16]) == {b"k" * 16}
+        process.stdin.write("\n")
+        process.stdin.flush()
+        assert process.stdout.readline() == "ready\n"
+        assert looking.open_batches() == []
+        looking.close()
+
+
+def test_killed_between_two_steps(tmp_path: Path) -> None:
+    """A process that is killed after its decision leaves it in the journal, with its keys known."""
+    with second_process(TOSS, tmp_path) as process:
+        process.kill()
+    state = State(tmp_path)
+    (batch,) = state.open_batches()
+    assert state.known_dupes([b"k" * 16]) == {b"k" * 16}
+    state.applied(batch.id, Results(areas=[AreaTally("tqwnet", "TECH", stored=1)]))
+    assert [area.stored for area in state.overview().areas] == [1]
+    state.close()
+
+
+def test_overview_of_nothing(state: State) -> None:
+    """A new state has nothing to tell."""
+    assert state.overview() == Overview([], [], {}, 0, None, [], 0, 0, [])
+
+
+def test_conditions(state: State) -> None:
+    """What is wrong is told with the moment it began, until it is well again."""
+    state.set_condition("toss", "the disk is full", 10.0)
+    state.set_condition("broker", "no connection", 5.0)
+    state.set_condition("toss", "the base is locked", 20.0)
+    assert state.overview().conditions == [
+        Condition("broker", "no connection", 5.0),
+        Condition("toss", "the base is locked", 10.0),
+    ]
+    state.set_condition("toss", "", 30.0)
+    state.set_condition("inbound", "", 30.0)
+    assert [condition.subject for condition in state.overview().conditions] == ["broker"]
+    state.set_condition("toss", "again", 40.0)
+    assert state.overview().conditions[-1] == Condition("toss", "again", 40.0)
+
+
+def test_housekeeping_leaves_work_alone(state: State) -> None:
+    """However old, what is still to be done stays: open batches, open files, waiting events, what is wrong."""
+    state.commit(Decision(1.0, [make_file()], dupe_keys=[("tqwnet", "TECH", b"k" * 16)]), {})
+    state.add_events([("id", "topic", b"{}")], 1.0)
+    state.set_condition("toss", "wrong", 1.0)
+    assert state.keep_house({}, default=1, ledger_days=1, now=NOW) == 1
+    overview = state.overview()
+    assert (overview.open_batches, overview.open_files, overview.outbox_events) == (1, 1, 1)
+    assert overview.conditions == [Condition("toss", "wrong", 1.0)]
