@@ -144,7 +144,6 @@ def _packet_facts(piece: Piece, packet: PacketVerdict) -> dict[str, Any]:
 def _message_facts(
     piece: Piece, packet: PacketVerdict, verdicts: Sequence[Verdict], seen: Sequence[str | None], rules: Rulebook
 ) -> Iterator[dict[str, Any]]:
-    sender = packet.link.address if packet.link else None
     for index, verdict in enumerate(verdicts):
         message, text = piece.messages[index]
         yield {
@@ -155,7 +154,7 @@ def _message_facts(
             "why": verdict.reason.text,
             "seen_before": seen[index],
             "stored_in": _target_facts(verdict.target),
-            "links": _link_facts(sender, text, verdict, rules),
+            "links": _link_facts(packet.echo_link, text, verdict, rules),
         }
 
 

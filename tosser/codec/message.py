@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from tosser.address import Address
@@ -111,20 +112,25 @@ def reply(text: MessageText) -> bytes | None:
 
 def origin_address(text: MessageText) -> Address | None:
     """The author's address as stated in the Origin line or else in MSGID; ``None`` if neither has a whole one."""
-    if text.origin is not None:
-        found = _ORIGIN_ADDRESS.search(text.origin[-_ORIGIN_SEARCHED:])
-        words = (
-            [found[1]] if found else [word.strip(b"()") for word in reversed(text.origin[-_ORIGIN_SEARCHED:].split())]
-        )
-        for word in words:
-            try:
-                return Address.parse(word.decode("latin-1"))
-            except AddressError:
-                continue
+    stated = None if text.origin is None else _address_in_origin(text.origin[-_ORIGIN_SEARCHED:])
+    if stated is not None:
+        return stated
     try:
         return parse_msgid(msgid(text) or b"").address
     except KludgeError:
         return None
+
+
+@lru_cache(maxsize=4096)
+def _address_in_origin(line: bytes) -> Address | None:
+    """The address that an Origin line ends with, or else the last word of it that is one; systems write many lines."""
+    found = _ORIGIN_ADDRESS.search(line)
+    for word in [found[1]] if found else [word.strip(b"()") for word in reversed(line.split())]:
+        try:
+            return Address.parse(word.decode("latin-1"))
+        except AddressError:
+            continue
+    return None
 
 
 def build_text(

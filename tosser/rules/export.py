@@ -1,9 +1,8 @@
-"""Who an echomail message is sent on to, and with which SEEN-BY and PATH (FTS-0004, FSC-0074, FSC-0093).
+"""Who an echomail message is sent on to (FTS-0004, FSC-0074); with what, is in `tosser.rules.trailer`.
 
 A link of the area gets a message unless it sent it, wrote it, stands in SEEN-BY or PATH, is paused or may not read, or
-the message answers a rescan. SEEN-BY and PATH are 2D, so they tell about systems of the packet's zone only: links there
-get the full list with us and each other added; links of another zone get a list of their own, with us and themselves;
-PATH is kept everywhere. Points stand in neither, their boss stands for them.
+the message answers a rescan. SEEN-BY and PATH are 2D and without points, so they say nothing about links of another
+zone than the sender's, and nothing about points.
 """
 
 from __future__ import annotations
@@ -15,16 +14,18 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from tosser.codec.kludge import find_value
 from tosser.codec.message import origin_address
-from tosser.codec.seenby import format_path, format_seen_by, parse_nodes
-from tosser.rules.network import SeenByMode
+from tosser.codec.seenby import parse_nodes
+from tosser.rules.remembered import Remembered
+from tosser.rules.trailer import listed_zone, make_groups, node_of, nodes_in, weigh_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Mapping
 
     from tosser.address import Address
     from tosser.codec.message import MessageText
     from tosser.codec.seenby import Node
     from tosser.rules.network import Area, AreaLink, Link, Rulebook
+    from tosser.rules.trailer import Group
 
 
 class Skip(StrEnum):
@@ -37,6 +38,7 @@ class Skip(StrEnum):
     PAUSED = "paused"
     MAY_NOT_READ = "may-not-read"
     RESCANNED = "rescanned"
+    NO_OUTBOUND = "no-outbound"
 
     @property
     def text(self) -> str:
@@ -46,12 +48,13 @@ class Skip(StrEnum):
 
 _TEXTS = {
     Skip.SENDER: "it sent us the message, under this or another of its addresses",
-    Skip.AUTHOR: "it wrote the message",
+    Skip.AUTHOR: "it wrote the message, under this or another of its addresses",
     Skip.SEEN_BY: "it stands in SEEN-BY: it has the message",
     Skip.PATH: "it stands in PATH: the message came through it",
     Skip.PAUSED: "it is paused",
     Skip.MAY_NOT_READ: "it may write to the area but not read it",
     Skip.RESCANNED: "the message answers a rescan and was for us alone",
+    Skip.NO_OUTBOUND: "there is no outbound to send it by (paths.outbound)",
 }
 
 
@@ -63,15 +66,8 @@ class Fate:
     skip: Skip | None
 
 
-@dataclass(frozen=True, slots=True)
-class Trailer:
-    """The transport lines behind the Origin line, each ending in CR."""
-
-    lines: bytes
-
-
 class Exports:
-    """Decides who gets what, for one rulebook; remembers what many messages share.
+    """Decides who gets what, for one rulebook.
 
     Args:
         rules: the sysop's world.
@@ -79,6 +75,7 @@ class Exports:
 
     def __init__(self, rules: Rulebook) -> None:
         self._rules = rules
+        self._machines = _Machines(rules.links)
         self._areas: dict[tuple[str, str], AreaExports] = {}
 
     def of(self, area: Area) -> AreaExports:
@@ -86,7 +83,7 @@ class Exports:
         key = (area.network, area.tag)
         found = self._areas.get(key)
         if found is None:
-            found = self._areas[key] = AreaExports(area, self._rules)
+            found = self._areas[key] = AreaExports(area, self._rules, self._machines)
         return found
 
 
@@ -96,189 +93,143 @@ def exports_of(rules: Rulebook) -> Exports:
     return Exports(rules)
 
 
+class _Machines:
+    """Which links are the same machine under several addresses: each machine has a number."""
+
+    def __init__(self, links: Mapping[Address, Link]) -> None:
+        self._numbers = {address: number for number, address in enumerate(links)}
+        for link in links.values():
+            same = link.same_system_as
+            if same is not None and same in links:
+                one, other = self._numbers[link.address], self._numbers[same]
+                self._numbers = {at: other if number == one else number for at, number in self._numbers.items()}
+        self._by_system = {
+            (link.network, at.zone, at.net, at.node, at.point): self._numbers[at] for at, link in links.items()
+        }
+
+    def of_link(self, link: Address) -> int | None:
+        """Find the machine of a link."""
+        return self._numbers.get(link)
+
+    def of_author(self, network: str, author: Address) -> int | None:
+        """Find the machine of an author, whose Origin may state any domain or none."""
+        return self._by_system.get((network, author.zone, author.net, author.node, author.point))
+
+
 class _Case(NamedTuple):
     """What the answer for a message depends on: nearly always the same few values, however different the messages.
 
     Attributes:
-        sender: the link that sent it; ``None`` when it comes from our own programs.
-        author: the link of the area that wrote it, if one did.
+        zone: of whose systems SEEN-BY and PATH tell.
+        sender: the machine that sent it; ``None`` when it comes from our own programs.
+        author: the machine that wrote it, if it is a link of the network.
+        rescanned: whether it answers a rescan.
         seen_by: the nodes of links of the area that stand in SEEN-BY.
         path: those that stand in PATH.
-        rescanned: whether it answers a rescan.
     """
 
-    sender: Address | None
-    author: Address | None
+    zone: int
+    sender: int | None
+    author: int | None
+    rescanned: bool
     seen_by: frozenset[Node]
     path: frozenset[Node]
-    rescanned: bool
 
 
 class AreaExports:
-    """The links of one area, and what they get."""
+    """The links of one area, and what they get; made by `Exports`."""
 
-    def __init__(self, area: Area, rules: Rulebook) -> None:
+    def __init__(self, area: Area, rules: Rulebook, machines: _Machines) -> None:
         self._area = area
-        self._links = [(rules.links[at], rights) for at, rights in sorted(area.links.items()) if rules.sends]
+        self._machines = machines
+        self._sends = rules.sends
+        self._links = [(rules.links[at], rights) for at, rights in sorted(area.links.items())]
         self._by_address = {link.address: link for link, _ in self._links}
-        self._by_number = {link.address.without_domain: link.address for link, _ in self._links}
-        self._nodes = frozenset(_node(link.address) for link, _ in self._links)
-        self._own = _own_nodes(area, rules)
-        self._chosen: dict[_Case, tuple[Address, ...]] = {}
-
-    def has(self, address: Address) -> bool:
-        """Tell whether a system is still a link of the area."""
-        return address in self._by_address
+        self._known_as = {link.our_aka for link, _ in self._links if link.our_aka.zone == link.address.zone}
+        self._nodes = frozenset(node_of(address) for address in self._by_address)
 
     def recipients(self, sender: Address | None, text: MessageText) -> tuple[Address, ...]:
-        """Tell which links get a message; the same tuple for equal answers."""
-        if not self._links or (len(self._links) == 1 and sender in self._by_address):
-            return ()
-        case = self._case(sender, text)
-        chosen = self._chosen.get(case)
-        if chosen is None:
-            if len(self._chosen) >= _MOST_REMEMBERED:
-                self._chosen.clear()
-            chosen = self._chosen[case] = tuple(fate.link for fate in self._judge(case) if fate.skip is None)
-        return chosen
-
-    def fates(self, sender: Address | None, text: MessageText) -> tuple[Fate, ...]:
-        """Tell for each link of the area whether it gets a message, and if not, why.
+        """Tell which links get a message; nearly always the same tuple for equal answers.
 
         Args:
             sender: the link that sent it; ``None`` when it comes from our own programs.
             text: the message.
         """
-        return self._judge(self._case(sender, text))
+        if not self._links or not self._sends or (len(self._links) == 1 and sender in self._by_address):
+            return ()
+        return _recipients[self, self._case(sender, text)]
+
+    def fates(self, sender: Address | None, text: MessageText) -> tuple[Fate, ...]:
+        """Tell for each link of the area whether it gets a message, and if not, why; arguments as `recipients`."""
+        return self.judge(self._case(sender, text))
+
+    def groups(self, sender: Address | None, recipients: tuple[Address, ...]) -> tuple[Group, ...]:
+        """Divide the recipients of a message by what they get; who is no link of the area any more is left out.
+
+        Args:
+            sender: as `recipients`.
+            recipients: from `recipients`.
+        """
+        return _groups[self, sender, recipients]
+
+    def divide(self, sender: Address | None, recipients: tuple[Address, ...]) -> tuple[Group, ...]:
+        """Make the answer that `groups` remembers."""
+        links = [self._by_address[address] for address in recipients if address in self._by_address]
+        return make_groups(self._area, self._known_as, sender, links)
+
+    def judge(self, case: _Case) -> tuple[Fate, ...]:
+        """Make the answer that `fates` gives and `recipients` remembers."""
+        return tuple(Fate(link.address, self._skip(case, link, rights)) for link, rights in self._links)
 
     def _case(self, sender: Address | None, text: MessageText) -> _Case:
         author = origin_address(text)
-        writer = self._by_number.get(author.without_domain) if author is not None else None
-        rescanned = find_value(text.kludges, b"RESCANNED") is not None
-        return _Case(sender, writer, _nodes(text.seen_by) & self._nodes, _nodes(text.path) & self._nodes, rescanned)
-
-    def _judge(self, case: _Case) -> tuple[Fate, ...]:
-        return tuple(Fate(link.address, self._skip(case, link, rights)) for link, rights in self._links)
+        return _Case(
+            listed_zone(self._area, sender),
+            None if sender is None else self._machines.of_link(sender),
+            None if author is None else self._machines.of_author(self._area.network, author),
+            find_value(text.kludges, b"RESCANNED") is not None,
+            _listed[self._nodes, text.seen_by],
+            _listed[self._nodes, text.path],
+        )
 
     def _skip(self, case: _Case, link: Link, rights: AreaLink) -> Skip | None:
-        address, node = link.address, _node(link.address)
-        listed = address.zone == self._zone(case.sender) and not address.point
-        ignored = node in self._area.sbignore or node in link.sbignore
+        address, node = link.address, node_of(link.address)
+        machine = self._machines.of_link(address)
+        listed = address.zone == case.zone and not address.point
+        ignored = link.sbignore or node in nodes_in(case.zone, self._area.sbignore)
         cases = (
-            (Skip.SENDER, case.sender is not None and self._same_system(link, case.sender)),
-            (Skip.AUTHOR, address == case.author),
+            (Skip.SENDER, machine == case.sender),
+            (Skip.AUTHOR, machine == case.author),
             (Skip.RESCANNED, case.rescanned),
             (Skip.MAY_NOT_READ, not rights.read),
             (Skip.PAUSED, link.paused),
-            (Skip.SEEN_BY, listed and node in case.seen_by and not ignored),
+            (Skip.SEEN_BY, listed and not ignored and node in case.seen_by),
             (Skip.PATH, listed and node in case.path),
+            (Skip.NO_OUTBOUND, not self._sends),
         )
         return next((skip for skip, holds in cases if holds), None)
 
-    def _zone(self, sender: Address | None) -> int:
-        """The zone whose systems SEEN-BY and PATH tell of."""
-        return sender.zone if sender is not None else self._area.aka.zone
 
-    def _same_system(self, link: Link, sender: Address) -> bool:
-        if link.address.same_system(sender) or (link.same_system_as and link.same_system_as.same_system(sender)):
-            return True
-        other = self._by_address.get(sender)
-        return other is not None and other.same_system_as is not None and other.same_system_as.same_system(link.address)
-
-    # --- SEEN-BY and PATH
-
-    def trailers(
-        self, sender: Address | None, text: MessageText, recipients: Sequence[Address]
-    ) -> dict[Address, Trailer]:
-        """Make the transport lines for each recipient; the same object for those whose lines are the same.
-
-        Args:
-            sender: the link that sent the message; ``None`` when it comes from our own programs.
-            text: the message.
-            recipients: from `recipients`.
-        """
-        zone = self._zone(sender)
-        group_nodes = _group(recipients)
-        made: dict[tuple[object, ...], Trailer] = {}
-        trailers: dict[Address, Trailer] = {}
-        for address in recipients:
-            link = self._by_address[address]
-            style = (address.zone, link.seen_by or self._area.seen_by, link.sbadd, link.sbstrip)
-            trailer = made.get(style)
-            if trailer is None:
-                own = self._own_in(address.zone, link)
-                known = _known(text, style[1], sender, in_zone=address.zone == zone)
-                added = group_nodes[address.zone] | frozenset(self._area.sbadd) | frozenset(link.sbadd) | own
-                stripped = frozenset(self._area.sbstrip) | frozenset(link.sbstrip)
-                seen_by = _seen_by_lines(known, added, stripped)
-                trailer = made[style] = Trailer(seen_by + _path_lines(text.path, next(iter(own), None)))
-            trailers[address] = trailer
-        return trailers
-
-    def _own_in(self, zone: int, link: Link) -> frozenset[Node]:
-        """Our own entry towards a zone: the area's AKA at home, elsewhere our AKA there; none when we are a point."""
-        own = self._own.get(zone)
-        if own is None:
-            aka = link.our_aka
-            own = frozenset() if aka.point else frozenset([_node(aka)])
-        return own
+_NODE = 128
+"""Bytes that a node or an address takes, about."""
 
 
-def _own_nodes(area: Area, rules: Rulebook) -> dict[int, frozenset[Node]]:
-    akas = {aka.zone: aka for aka in reversed(rules.networks[area.network].addresses)}
-    akas[area.aka.zone] = area.aka
-    return {zone: frozenset() if aka.point else frozenset([_node(aka)]) for zone, aka in akas.items()}
+def _choose(asked: tuple[AreaExports, _Case]) -> tuple[Address, ...]:
+    area, case = asked
+    return tuple(fate.link for fate in area.judge(case) if fate.skip is None)
 
 
-def _group(recipients: Iterable[Address]) -> dict[int, frozenset[Node]]:
-    """The nodes that get the message now, by zone; points are left out."""
-    groups: dict[int, set[Node]] = {}
-    for address in recipients:
-        nodes = groups.setdefault(address.zone, set())
-        if not address.point:
-            nodes.add(_node(address))
-    return {zone: frozenset(nodes) for zone, nodes in groups.items()}
+def _divide(asked: tuple[AreaExports, Address | None, tuple[Address, ...]]) -> tuple[Group, ...]:
+    area, sender, recipients = asked
+    return area.divide(sender, recipients)
 
 
-def _known(text: MessageText, mode: SeenByMode, sender: Address | None, *, in_zone: bool) -> tuple[bytes, ...]:
-    """The list that the new one is made from: what stands in the message, as far as it means something there."""
-    if not in_zone or mode is SeenByMode.TINY:
-        return ()
-    from_sender = () if sender is None or sender.point else (b"%d/%d" % (sender.net, sender.node),)
-    if mode is SeenByMode.REDUCED:
-        return (*text.path, *from_sender)
-    return (*text.seen_by, *from_sender)
+def _find(asked: tuple[frozenset[Node], tuple[bytes, ...]]) -> frozenset[Node]:
+    """Find which of some nodes stand in some lines."""
+    nodes, lines = asked
+    return nodes.intersection(parse_nodes(lines))
 
 
-_MOST_REMEMBERED = 4096
-"""Answers kept for an area; a hostile sender may not fill the memory with them."""
-
-
-@lru_cache(maxsize=8192)
-def _nodes(lines: tuple[bytes, ...]) -> frozenset[Node]:
-    return frozenset(parse_nodes(lines))
-
-
-@lru_cache(maxsize=8192)
-def _seen_by_lines(known: tuple[bytes, ...], added: frozenset[Node], stripped: frozenset[Node]) -> bytes:
-    lines = format_seen_by((_nodes(known) | added) - stripped)
-    return b"\r".join((*lines, b"")) if lines else b""
-
-
-@lru_cache(maxsize=8192)
-def _path_lines(path: tuple[bytes, ...], own: Node | None) -> bytes:
-    """PATH with us at its end, unless we are there already."""
-    nodes = list(parse_nodes(path))
-    if own is not None and nodes[-1:] != [own]:
-        nodes.append(own)
-    lines = format_path(nodes)
-    return b"\r".join((*lines, b"")) if lines else b""
-
-
-def _node(address: Address) -> Node:
-    return address.net, address.node
-
-
-def export_text(text: MessageText, trailer: Trailer) -> bytes:
-    """Compose the text that is sent on: everything up to the Origin byte for byte, then the transport lines."""
-    return text.transit + trailer.lines
+_recipients = Remembered(_choose, lambda asked: _NODE * (len(asked[1].seen_by) + len(asked[1].path)))
+_groups = Remembered(_divide, lambda asked: _NODE * len(asked[2]))
+_listed = Remembered(_find, lambda asked: weigh_lines(asked[1]))

@@ -81,9 +81,9 @@ class Link:
         paused: it gets nothing for now; what it sends is tossed all the same.
         same_system_as: another link that is the same machine: neither gets back what the other sent.
         seen_by: how much of SEEN-BY it gets; ``None`` as the area says.
-        sbadd: nodes added to the SEEN-BY it gets.
-        sbstrip: nodes taken out of the SEEN-BY it gets.
-        sbignore: nodes whose presence in SEEN-BY does not count when it is decided whether it gets a message.
+        sbadd: nodes of its zone added to the SEEN-BY it gets.
+        sbstrip: nodes of its zone taken out of the SEEN-BY it gets.
+        sbignore: whether its being in SEEN-BY does not count: it gets the message all the same.
         packet_type: type of the packets it gets.
         archiver: ``zip``, ``none``, or the name of a configured archiver.
         flavour: how urgently the mailer is to send its mail.
@@ -101,9 +101,9 @@ class Link:
     paused: bool = False
     same_system_as: Address | None = None
     seen_by: SeenByMode | None = None
-    sbadd: tuple[tuple[int, int], ...] = ()
-    sbstrip: tuple[tuple[int, int], ...] = ()
-    sbignore: tuple[tuple[int, int], ...] = ()
+    sbadd: tuple[Address, ...] = ()
+    sbstrip: tuple[Address, ...] = ()
+    sbignore: bool = False
     packet_type: PacketType = PacketType.TYPE_2PLUS
     archiver: str = "zip"
     flavour: Flavour = Flavour.NORMAL
@@ -139,9 +139,9 @@ class Area:
         paused: nothing is accepted while it is.
         charset: CHRS identifier assumed for messages that state none.
         seen_by: how much of SEEN-BY is sent on.
-        sbadd: nodes added to SEEN-BY.
-        sbstrip: nodes taken out of SEEN-BY.
-        sbignore: nodes whose presence in SEEN-BY does not count.
+        sbadd: nodes added to SEEN-BY lists of their zone.
+        sbstrip: nodes taken out of SEEN-BY lists of their zone.
+        sbignore: nodes whose presence in SEEN-BY does not count when it is decided who gets a message.
     """
 
     tag: str
@@ -157,9 +157,9 @@ class Area:
     paused: bool
     charset: str
     seen_by: SeenByMode = SeenByMode.FULL
-    sbadd: tuple[tuple[int, int], ...] = ()
-    sbstrip: tuple[tuple[int, int], ...] = ()
-    sbignore: tuple[tuple[int, int], ...] = ()
+    sbadd: tuple[Address, ...] = ()
+    sbstrip: tuple[Address, ...] = ()
+    sbignore: tuple[Address, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,29 +7,30 @@ PATH, and is made once for them. A packet is closed when the next message would 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from tosser.address import Address
 from tosser.codec.packed_message import build_message_head, build_message_tail
+from tosser.codec.packet import TERMINATOR
 from tosser.codec.packet_header import PacketHeader, PacketType, build_packet_header
-from tosser.rules.export import export_text, exports_of
+from tosser.rules.export import exports_of
+from tosser.rules.trailer import export_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
     from datetime import datetime
 
     from tosser.codec.message import MessageText
     from tosser.codec.packed_message import PackedMessage
     from tosser.rules.batch import Piece
     from tosser.rules.decision import Decision, PieceDecision
-    from tosser.rules.export import AreaExports
     from tosser.rules.network import Link, Rulebook
+    from tosser.rules.trailer import Group
     from tosser.rules.verdict import Verdict
 
 PRODUCT = 0x00FE
 """FTSC product code: none allocated (FSC-0090)."""
 REVISION = (0, 1)
-_END = b"\0\0"
 
 
 @dataclass(slots=True)
@@ -48,15 +49,9 @@ class OutPacket:
     size: int = 0
     messages: int = 0
 
-    def add(self, head: bytes, tail: bytes) -> None:
-        """Append one packed message."""
-        self.chunks += (head, tail)
-        self.size += len(head) + len(tail)
-        self.messages += 1
-
 
 def draw_packets(pieces: Sequence[Piece], decision: Decision, rules: Rulebook, created: datetime) -> list[OutPacket]:
-    """Compose the packets of a decision.
+    """Compose the packets of a decision; those of one link are in the order of its messages.
 
     Args:
         pieces: the decided pieces.
@@ -64,17 +59,16 @@ def draw_packets(pieces: Sequence[Piece], decision: Decision, rules: Rulebook, c
         rules: links and areas; a link that is gone meanwhile gets nothing.
         created: local time for the packet headers.
     """
-    if not any(verdict.recipients for verdict in decision.verdicts):
+    if not rules.sends or not any(verdict.recipients for verdict in decision.verdicts):
         return []
     drawing = _Drawing(rules, created)
     by_place = {(piece.file.claim, piece.member, piece.first): piece for piece in pieces}
     for decided in decision.pieces:
         sender = _sender(decided, rules)
+        ways = {index: drawing.way(decision.verdicts[index], sender) for index in set(decided.verdicts)}
         piece = by_place[decided.claim, decided.member, decided.first]
         for (packed, text), index in zip(piece.messages, decided.verdicts, strict=True):
-            verdict = decision.verdicts[index]
-            if verdict.recipients:
-                drawing.send(packed, text, verdict, sender)
+            _send(packed, text, ways[index])
     return drawing.finished()
 
 
@@ -86,6 +80,48 @@ def _sender(decided: PieceDecision, rules: Rulebook) -> Address | None:
     return next((link.address for link in links if link.network == decided.network), None)
 
 
+def _send(packed: PackedMessage, text: MessageText, way: _Way) -> None:
+    for group, lanes in way:
+        tail = build_message_tail(
+            date=packed.date,
+            to=packed.to,
+            sender=packed.sender,
+            subject=packed.subject,
+            text=export_text(text, group.trailer(text)),
+        )
+        for lane in lanes:
+            lane.add(tail)
+
+
+class _Lane:
+    """The packets of one link, of which the last one is being filled."""
+
+    __slots__ = ("_head", "_header", "_link", "_open", "_packets")
+
+    def __init__(self, link: Link, created: datetime, packets: list[OutPacket]) -> None:
+        """``packets`` receives each packet as it is begun."""
+        self._link = link
+        self._packets = packets
+        self._open: OutPacket | None = None
+        self._head = _message_head(link)
+        self._header = _packet_header(link, created)
+
+    def add(self, tail: bytes) -> None:
+        """Append a message to the open packet, or to a new one where it would grow too large."""
+        packet = self._open
+        size = len(self._head) + len(tail)
+        if packet is None or packet.size + size > self._link.max_packet:
+            packet = self._begin()
+        packet.chunks += (self._head, tail)
+        packet.size += size
+        packet.messages += 1
+
+    def _begin(self) -> OutPacket:
+        packet = self._open = OutPacket(self._link, [self._header], len(self._header) + len(TERMINATOR))
+        self._packets.append(packet)
+        return packet
+
+
 class _Drawing:
     """The packets that are being filled."""
 
@@ -93,74 +129,49 @@ class _Drawing:
         self._rules = rules
         self._created = created
         self._exports = exports_of(rules)
-        self._heads: dict[Address, bytes] = {}
-        self._open: dict[Address, OutPacket] = {}
-        self._closed: list[OutPacket] = []
+        self._lanes: dict[Address, _Lane] = {}
+        self._packets: list[OutPacket] = []
 
-    def send(self, packed: PackedMessage, text: MessageText, verdict: Verdict, sender: Address | None) -> None:
-        area = self._area(verdict)
-        if area is None:
-            return
-        recipients = [address for address in verdict.recipients if address in self._rules.links and area.has(address)]
-        tails: dict[int, bytes] = {}
-        for address, trailer in area.trailers(sender, text, recipients).items():
-            tail = tails.get(id(trailer))
-            if tail is None:
-                tail = tails[id(trailer)] = build_message_tail(
-                    date=packed.date,
-                    to=packed.to,
-                    sender=packed.sender,
-                    subject=packed.subject,
-                    text=export_text(text, trailer),
-                )
-            self._add(address, tail)
-
-    def _area(self, verdict: Verdict) -> AreaExports | None:
+    def way(self, verdict: Verdict, sender: Address | None) -> _Way:
+        """Find the groups that get the messages of a verdict."""
         target = verdict.target
-        area = self._rules.area_of(target.network, target.tag) if target else None
-        return self._exports.of(area) if area else None
+        area = self._rules.area_of(target.network, target.tag) if target and verdict.recipients else None
+        if area is None:
+            return []
+        groups = self._exports.of(area).groups(sender, verdict.recipients)
+        return [(group, [self._lane(link) for link in group.links]) for group in groups]
 
-    def _add(self, address: Address, tail: bytes) -> None:
-        head = self._heads.get(address)
-        if head is None:
-            head = self._heads[address] = _head(self._rules.links[address])
-        packet = self._open.get(address)
-        size = len(head) + len(tail) + len(_END)
-        if packet is not None and packet.size + size > packet.link.max_packet:
-            self._close([self._open.pop(address)])
-            packet = None
-        if packet is None:
-            packet = self._open[address] = self._begin(self._rules.links[address])
-        packet.add(head, tail)
-
-    def _begin(self, link: Link) -> OutPacket:
-        header = build_packet_header(
-            PacketHeader(
-                type=link.packet_type,
-                orig=link.our_aka,
-                dest=link.address,
-                password=link.packet_password,
-                created=None if link.packet_type is PacketType.TYPE_2_2 else self._created,
-                product=PRODUCT,
-                revision=REVISION,
-            )
-        )
-        return OutPacket(link, [header], len(header))
-
-    def _close(self, packets: Iterable[OutPacket]) -> None:
-        for packet in packets:
-            packet.chunks.append(_END)
-            packet.size += len(_END)
-            self._closed.append(packet)
+    def _lane(self, link: Link) -> _Lane:
+        lane = self._lanes.get(link.address)
+        if lane is None:
+            lane = self._lanes[link.address] = _Lane(link, self._created, self._packets)
+        return lane
 
     def finished(self) -> list[OutPacket]:
-        """Close all that is open and give every packet."""
-        self._close(self._open.values())
-        self._open.clear()
-        return self._closed
+        """Close every packet."""
+        for packet in self._packets:
+            packet.chunks.append(TERMINATOR)
+        return self._packets
 
 
-def _head(link: Link) -> bytes:
+_Way: TypeAlias = "list[tuple[Group, list[_Lane]]]"
+
+
+def _packet_header(link: Link, created: datetime) -> bytes:
+    return build_packet_header(
+        PacketHeader(
+            type=link.packet_type,
+            orig=link.our_aka,
+            dest=link.address,
+            password=link.packet_password,
+            created=None if link.packet_type is PacketType.TYPE_2_2 else created,
+            product=PRODUCT,
+            revision=REVISION,
+        )
+    )
+
+
+def _message_head(link: Link) -> bytes:
     """Name us and the link, as every packed message of echomail does; attributes and cost are zero."""
     ours, theirs = link.our_aka, link.address
     return build_message_head((ours.node, theirs.node, ours.net, theirs.net))

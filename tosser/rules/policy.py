@@ -49,6 +49,12 @@ class PacketVerdict:
     local: bool
 
     @property
+    def echo_link(self) -> Address | None:
+        """The link whose echomail it has; ``None`` where its sender is no link of the network it is for."""
+        link = self.link
+        return link.address if link and self.network and link.network == self.network.name else None
+
+    @property
     def state(self) -> FileState:
         """The final state of a refused packet."""
         return _STATES.get(self.reason, FileState.QUARANTINED) if self.reason else FileState.TOSSED

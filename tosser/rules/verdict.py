@@ -117,6 +117,7 @@ class Judge:
         self._areas: dict[str, Area | Reason] = {}
         self._verdicts: dict[tuple[Reason, str, int], Verdict] = {}
         self._exports = exports_of(rules)
+        self._sender = packet.echo_link
 
     def judge(self, message: PackedMessage, text: MessageText, key: bytes | None) -> Verdict:
         """Decide on one message, given its dupe key (``None`` for netmail).
@@ -137,8 +138,8 @@ class Judge:
         reason = reason or self._check_path(area, text)
         if reason is not None:
             return self._bad(reason)
-        sender = self._packet.link.address if self._packet.link else None
-        return self._verdict(Reason.ACCEPTED, tag, area_target(area), self._exports.of(area).recipients(sender, text))
+        recipients = self._exports.of(area).recipients(self._sender, text)
+        return self._verdict(Reason.ACCEPTED, tag, area_target(area), recipients)
 
     def _open_area(self, tag: str) -> Area | Reason:
         """Find the area the sender may write to, or the reason why there is none."""
