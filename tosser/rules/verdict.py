@@ -174,18 +174,17 @@ class Judge:
     def _check_path(self, area: Area, text: MessageText) -> Reason | None:
         """Look for ourselves, and for anyone twice, in PATH; rescanned mail has passed here before by intent.
 
-        PATH is 2D, so it means something only where the packet's zone is that of our AKA. If we are a point there, our
-        boss may stand in it. A PATH of our address alone is what our points and our own programs begin with.
+        PATH is 2D, so it means something only where the packet's zone is that of our AKA. It has no points: where we
+        are one, our boss may stand in it. A PATH of us alone is what our points and our own programs begin with.
         """
         sender = self._packet.sender
         if not text.path or sender.zone != area.aka.zone or find_value(text.kludges, b"RESCANNED") is not None:
             return None
         nodes, round_trip = _read_path(text.path)
-        if not area.aka.point:
-            own = {(aka.net, aka.node) for aka in self._network.addresses if aka.zone == sender.zone and not aka.point}
-            begins_here = self._packet.local or (sender.point and (sender.net, sender.node) in own)
-            if not own.isdisjoint(nodes) and not (begins_here and len(nodes) == 1):
-                return Reason.LOOP
+        own = {(aka.net, aka.node) for aka in self._network.addresses if aka.zone == sender.zone and not aka.point}
+        begins_here = self._packet.local or (sender.point and (sender.net, sender.node) in own)
+        if not own.isdisjoint(nodes) and not (begins_here and len(nodes) == 1):
+            return Reason.LOOP
         return Reason.CIRCULAR if round_trip else None
 
     def _judge_netmail(self, message: PackedMessage, text: MessageText) -> Verdict:
