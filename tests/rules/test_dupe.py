@@ -114,7 +114,12 @@ def test_empty_msgid_is_none() -> None:
 @pytest.mark.parametrize("text", [WITH, WITHOUT], ids=["MSGID", "no MSGID"])
 def test_areas_are_apart(text: bytes) -> None:
     """The same message in two areas, or in areas of two networks with one tag, is two messages."""
-    keys = {key(text), key(text, tag="TQW_GEN"), key(text, network="fidonet"), key(text, network="tqwnetT", tag="QW_TECH")}
+    keys = {
+        key(text),
+        key(text, tag="TQW_GEN"),
+        key(text, network="fidonet"),
+        key(text, network="tqwnetT", tag="QW_TECH"),
+    }
     assert len(keys) == 4
 
 
