@@ -24,7 +24,7 @@ from tests.rules.world import (
 )
 from tosser.codec.stored import MessageKind
 from tosser.rules.decision import Decision
-from tosser.rules.network import StoreKind
+from tosser.rules.network import InboundClass, StoreKind
 from tosser.rules.plan import draw_up
 from tosser.rules.verdict import TargetKind
 
@@ -122,6 +122,13 @@ def test_author(origin: str | None, msgid: str | None, path: list[str], expected
     """The author is who Origin says, else MSGID, else the start of PATH, else the sender."""
     text = echo_text("TQW_TECH", origin=origin, msgid=msgid, path=path)
     assert str(stored(packed(text)).origin) == expected
+
+
+def test_nobody_wrote_it() -> None:
+    """Where not even the sender has an address, as our own programs may not, the author is unknown."""
+    raw = packed(echo_text("TQW_TECH", origin=None, msgid=None, path=["1/301"]))
+    ((entry,),) = plan(make_piece([raw], sender="1337:0/0", cls=InboundClass.LOCAL)).appends.values()
+    assert entry.message.origin is None
 
 
 @pytest.mark.parametrize(
