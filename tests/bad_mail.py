@@ -93,7 +93,7 @@ def refused(area: str = "TQW_GEN", sender: str = HUB, dest: str = US, password: 
         whole("from a stranger", Reason.UNKNOWN_SENDER, sender="1337:9/9"),
         sent("unknown area", message("NO.SUCH.AREA", number=2), Reason.UNKNOWN_AREA),
         sent("blank area tag", message("", number=2), Reason.INVALID_TAG),
-        sent("area tag with a slash", message("../UP", number=2), Reason.INVALID_TAG),
+        sent("area tag that is no path", message("../UP", number=2), Reason.UNKNOWN_AREA),
         sent("own address in PATH", own, Reason.LOOP),
         sent("the same message twice", sound, Reason.DUPLICATE),
     ]

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import zipfile
 
 import pytest
 from hypothesis import given
@@ -43,14 +44,35 @@ def test_a_place_behind_the_end_shows_the_end_at_most() -> None:
     assert _survey(b"x" * 40, 4000).excerpt == ""
 
 
+def _text(excerpt: str) -> str:
+    return "".join(line[59:] for line in excerpt.splitlines())
+
+
 @pytest.mark.parametrize("offset", [None, 0, 20, 60])
-def test_the_password_of_a_packet_is_not_shown(offset: int | None) -> None:
-    """Neither the bytes nor the text of the password are in an excerpt."""
-    excerpt = _survey(PACKET, offset).excerpt
-    assert "SECRET" not in excerpt
+@pytest.mark.parametrize("kind", [b"\2\0", b"\3\0"], ids=["type 2", "no known type"])
+def test_the_password_of_a_packet_is_not_shown(offset: int | None, kind: bytes) -> None:
+    """Neither the bytes nor the text of the password are in an excerpt, whatever type the header states."""
+    excerpt = _survey(PACKET[:18] + kind + PACKET[20:], offset).excerpt
+    assert _text(excerpt).count("*" * 8) == 1
+    assert "SECRET" not in _text(excerpt)
     assert "53 45 43" not in excerpt
-    assert "** ** ** ** ** **" in excerpt
-    assert "53 45 43 52 45" in _survey(b"\1" + PACKET, 20).excerpt
+
+
+def test_the_password_of_a_second_packet_is_not_shown() -> None:
+    """Where the place is the header of another packet, that one's password is masked as well."""
+    excerpt = _survey(PACKET * 3, len(PACKET)).excerpt
+    assert "SECRET" not in _text(excerpt)
+    assert _text(excerpt).count("*" * 8) == 1
+
+
+def test_of_an_archive_only_its_mark_is_shown() -> None:
+    """A packet may be stored in it unpacked, with its password within the first bytes."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+        archive.writestr("1.pkt", PACKET)
+    excerpt = _survey(buffer.getvalue(), None).excerpt
+    assert excerpt.startswith("00000000  50 4b 03 04")
+    assert len(excerpt.splitlines()) == 1
 
 
 @given(st.binary(max_size=700_000), st.integers(0, 700_000))

@@ -56,8 +56,14 @@ def _as_it_is(
 
 
 def tell(plan: Plan) -> None:
-    """Log what became of the files and of every message that is not in its area."""
+    """Log what became of the files, what was tolerated in them, and every message that is not in its area."""
     names = {file.claim: file.name for file in plan.decision.files}
+    for piece in plan.pieces:
+        for warning in piece.summary.warnings if piece.starts_packet else ():
+            log.info(
+                "packet_tolerated", file=names[piece.file.claim], packet=piece.member_name or None,
+                code=str(warning.code), what=warning.text, offset=warning.offset,
+            )  # fmt: skip
     for target, entries in plan.appends.items():
         if target.kind is not TargetKind.BAD:
             continue

@@ -16,6 +16,8 @@ _BEFORE, _SHOWN = 32, 128
 _LINE = 16
 _PASSWORD = range(26, 34)
 """Where the header of a packet has its password (FTS-0001), which is never shown."""
+_ARCHIVE_SHOWN = _LINE
+"""Bytes shown of an archive: enough to tell what it is, and too few for the header of a packet stored in it."""
 
 
 class Survey:
@@ -30,6 +32,7 @@ class Survey:
 
     def __init__(self, offset: int | None) -> None:
         self.size = 0
+        self._offset = offset
         self._hash = hashlib.sha256()
         self._head = b""
         self._from = max(0, (offset or 0) - _BEFORE) // _LINE * _LINE
@@ -52,16 +55,26 @@ class Survey:
 
     @property
     def excerpt(self) -> str:
-        """Lines of offset, hexadecimal and ASCII, around the place; the password of a packet is masked."""
-        masked = _PASSWORD if identify(self._head) is ArchiveType.PACKET else range(0)
+        """Lines of offset, hexadecimal and ASCII, around the place; passwords of packets are masked."""
+        archive = identify(self._head) not in {None, ArchiveType.PACKET}
+        shown = min(len(self._window), _ARCHIVE_SHOWN if archive else _SHOWN)
+        masked = self._passwords()
         lines = []
-        for at in range(0, len(self._window), _LINE):
-            places = range(self._from + at, self._from + min(at + _LINE, len(self._window)))
+        for at in range(0, shown, _LINE):
+            places = range(self._from + at, self._from + min(at + _LINE, shown))
             values = [None if place in masked else self._window[place - self._from] for place in places]
             digits = " ".join("**" if value is None else f"{value:02x}" for value in values)
             text = "".join("*" if value is None else _ascii(value) for value in values)
             lines.append(f"{self._from + at:08x}  {digits:<{_LINE * 3 - 1}}  {text}")
         return "\n".join(lines)
+
+    def _passwords(self) -> set[int]:
+        """Tell where passwords may be: in the first header, also of an unknown type, and in one at the place itself."""
+        masked = set(_PASSWORD)
+        place = self._offset or 0
+        if identify(self._window[place - self._from :]) is ArchiveType.PACKET:
+            masked.update(place + each for each in _PASSWORD)
+        return masked
 
 
 def _ascii(value: int) -> str:
