@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from itertools import count
 from typing import TYPE_CHECKING
 
 import structlog
@@ -28,7 +29,8 @@ INBOUND = "inbound"
 """Subjects of conditions: what stops the toss, and what is wrong with inbound directories."""
 RETRY_SECONDS = 5.0
 """How long after trouble, or while batches wait for a lock, the next pass begins."""
-HOUSE_SECONDS = 3600.0
+HOUSE_MINUTES = 60
+"""How often old dupe keys and lines of the ledger are dropped."""
 STALLED_SECONDS = 300.0
 """A single step of the toss that takes longer than this counts as hung: the watchdog is no longer told that we live."""
 LEDGER_DAYS = 365
@@ -51,6 +53,7 @@ class Service:
         self._finishing = asyncio.Event()
         self._beat = time.monotonic()
         self._idle = True
+        self._first_pass = asyncio.Event()
         self._conditions: dict[str, str] = {}
         self._parts = build_parts(config, state, since=since, beat=self._touch, stopping=self._finishing.is_set)
 
@@ -87,7 +90,6 @@ class Service:
 
     async def _toss(self) -> None:
         """Make pass after pass, each when there may be something to do."""
-        first = True
         while not self._finishing.is_set():
             started = time.monotonic()
             self._idle = False
@@ -96,9 +98,9 @@ class Service:
             if self._parts.publisher is not None and (report.files or report.messages):
                 self._parts.publisher.wake()
             await self._tell(report)
-            if first:
+            if not self._first_pass.is_set():
                 self._notifier.ready()
-                first = False
+                self._first_pass.set()
             await self._pause(report, started)
 
     async def _pause(self, report: PassReport, started: float) -> None:
@@ -138,20 +140,24 @@ class Service:
     # --- around it
 
     async def _keep_house(self) -> None:
-        """Forget what is old, now and every hour."""
-        while True:
-            now = time.time()
+        """Bound the outbox every minute, and forget what is old every hour; what a crash left is looked at before."""
+        await self._first_pass.wait()
+        for minute in count():
             try:
-                await asyncio.to_thread(self._forget, now)
+                await asyncio.to_thread(self._bound_outbox, time.time())
+                if minute % HOUSE_MINUTES == 0:
+                    await asyncio.to_thread(self._forget, time.time())
             except TosserError as error:
                 log.error("housekeeping_failed", error=str(error))  # noqa: TRY400 - a sentence, not a traceback
-            await asyncio.sleep(HOUSE_SECONDS)
+            await asyncio.sleep(60)
 
     def _forget(self, now: float) -> None:
         rules = self._parts.rules
         histories = {key: area.dupe_history for key, area in rules.areas.items()}
         default = int(self._config.area_defaults.dupe_history)
         self._state.keep_house(histories, default, LEDGER_DAYS, now)
+
+    def _bound_outbox(self, now: float) -> None:
         if self._config.mqtt is not None:
             bounds = self._config.mqtt.outbox
             dropped = self._state.bound_outbox(bounds.max_events, now - bounds.max_age)
