@@ -101,6 +101,26 @@ LINKED = NETWORK + "links:\n  - address: 1337:1/100\n"
             "archivers:\n  a: &a {formats: [lzh], unpack: [a, '{archive}']}\n  b: *a",
             "8:20 archivers.b.formats[0]: format lzh is unpacked by 'a' already",
         ),
+        (
+            "  - {address: 1337:1/5, same_system_as: 1337:1/10}",
+            "7:41 links[1].same_system_as: unknown link 1337:1/10 (did you mean '1337:1/100'?)",
+        ),
+        (
+            "  - {address: 1337:1/5, same_system_as: 1337:1/5}",
+            "7:41 links[1].same_system_as: a link is the same system as itself; name its other address",
+        ),
+        (
+            "  - {address: 1337:1/5, sbadd: [5/1, 2:5/1]}",
+            "7:38 links[1].sbadd[1]: SEEN-BY of zone 2 is never written here",
+        ),
+        (
+            "areas: [{tag: A, sbignore: [1337:5/1, 2:5/1]}]",
+            "7:39 areas[0].sbignore[1]: SEEN-BY of zone 2 is never written here",
+        ),
+        (
+            "  - {address: 1337:1/5, filebox: box}",
+            "7:34 links[1].filebox: nothing is sent, to file boxes either, without paths.outbound",
+        ),
         ("mqtt: {url: 'mqtt://a', tls: {ca: ca.pem}}", "7:30 mqtt.tls: certificates need an mqtts:// url"),
         ("mqtt: {url: 'mqtts://a', tls: {cert: a.pem}}", "7:31 mqtt.tls: cert and key need each other"),
         ("mqtt: {url: 'mqtts://a', password: x}", "7:36 mqtt.password: a password needs a username"),
@@ -109,6 +129,57 @@ LINKED = NETWORK + "links:\n  - address: 1337:1/100\n"
 def test_what_does_not_fit_together_is_placed(tmp_path: Path, addition: str, problem: str) -> None:
     """One mistake is one problem, at the value that refers to something, with a suggestion where one is near."""
     assert mistakes(tmp_path, LINKED + addition + "\n") == [f"tosser.yaml:{problem}"]
+
+
+def test_links_of_one_system_are_told_apart(tmp_path: Path) -> None:
+    """Where two networks have a link of that number, its domain has to say which is the same system."""
+    text = SYSTEM + (
+        "networks: {a: {addresses: [1:1/1]}, b: {addresses: [1:1/1]}}\n"
+        "links:\n"
+        "  - address: 1:1/5@a\n"
+        "  - address: 1:1/5@b\n"
+        "  - {address: 1:1/6@a, same_system_as: 1:1/5}\n"
+    )
+
+    assert mistakes(tmp_path, text) == [
+        "tosser.yaml:7:40 links[2].same_system_as: link 1:1/5 is in networks a and b; say which with its domain"
+    ]
+
+
+def test_what_could_not_be_read_is_not_unknown(tmp_path: Path) -> None:
+    """A link whose entry has a mistake of its own may be named as another link's other address."""
+    text = LINKED + "    flavour: fast\n  - {address: 1337:1/5, same_system_as: 1337:1/100}\n"
+
+    assert mistakes(tmp_path, text) == [
+        "tosser.yaml:7:14 links[0].flavour: should be one of normal, hold, direct, crash, immediate"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("boxes", "problems"),
+    [
+        (["box", "x/../box"], ["10:14 links[1].filebox: box is given before, at tosser.yaml:8:14"]),
+        (["in"], ["8:14 links[0].filebox: a file box cannot be inside inbound in"]),
+        (["in/box"], ["8:14 links[0].filebox: a file box cannot be inside inbound in"]),
+        (["state/box"], ["8:14 links[0].filebox: a file box cannot be inside paths.state"]),
+        (
+            ["out", "bases"],
+            [
+                "8:14 links[0].filebox: out is also paths.outbound",
+                "10:14 links[1].filebox: bases is also paths.bases",
+            ],
+        ),
+    ],
+)
+def test_fileboxes_are_apart(tmp_path: Path, boxes: list[str], problems: list[str]) -> None:
+    """Each link has a file box of its own, which nothing else reads or keeps files in."""
+    text = (
+        SYSTEM.replace("{secure: [in]}}", "{secure: [in]}\n  , outbound: out}")
+        + "networks:\n  tqwnet: {addresses: [1337:1/200]}\nlinks:\n"
+        + "".join(f"  - address: 1337:1/{number}\n    filebox: {box}\n" for number, box in enumerate(boxes, 1))
+    )
+
+    assert mistakes(tmp_path, text) == [f"tosser.yaml:{problem}" for problem in problems]
 
 
 @pytest.mark.parametrize(

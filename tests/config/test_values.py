@@ -81,6 +81,8 @@ ACCEPTED: list[tuple[object, object, object]] = [
     (values.Age, "unlimited", math.inf),
     (values.AddressValue, "1337:1/100.5@TQWnet", Address(1337, 1, 100, 5, "tqwnet")),
     (values.AddressValue, "1337:1/-1", Address(1337, 1, 65535)),
+    (values.NodeValue, "5020/1042", Address(0, 5020, 1042)),
+    (values.NodeValue, "2:5020/0", Address(2, 5020, 0)),
     (values.PathValue, "state", Path("/etc/tosser/state")),
     (values.PathValue, "../x/./y/", Path("/etc/x/y")),
     (values.PathValue, "/var/lib", Path("/var/lib")),
@@ -113,6 +115,10 @@ REFUSED: list[tuple[object, object]] = [
     *(
         (values.AddressValue, value)
         for value in ("2:5020", "70000:1/1", "0:1/1", "2:0/1", "a:b/c", "5020/1", 21, "1:1/1@a@b")
+    ),
+    *(
+        (values.NodeValue, value)
+        for value in ("5020", "5020/1.2", "5020/1@fidonet", "2:5020", "0/1", "0:1/1", "40000/1", "5020/-1", "", 5020.1)
     ),
     *((values.PatternValue, value) for value in ("all", "2:5020", "5020/*", "", 2)),
     *((values.PathValue, value) for value in ("", "a\0b", 5, ["a"])),

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -9,7 +10,7 @@ from tosser.address import Address
 from tosser.codec.flow import Flavour
 from tosser.codec.packet_header import PacketType
 from tosser.config.world import base_name, build_rulebook, closest
-from tosser.rules.network import AreaLink, NetmailRules, Network, StoreKind
+from tosser.rules.network import AreaLink, NetmailRules, Network, SeenByMode, StoreKind
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -94,6 +95,52 @@ def test_a_link_takes_what_it_does_not_say_from_the_defaults(tmp_path: Path) -> 
         (PacketType.TYPE_2, "none", Flavour.HOLD, 1024, 2048),
         (PacketType.TYPE_2_2, "zip", Flavour.CRASH, 3072, 4096),
     ]
+
+
+def test_a_link_says_how_it_is_sent_to(tmp_path: Path) -> None:
+    """Nodes of SEEN-BY are of the link's zone, and the other address of its system may be given later and short."""
+    rules = build_rulebook(
+        load(
+            tmp_path,
+            TWO_NETWORKS.replace("inbound:", "outbound: out, inbound:")
+            + "    paused: true\n"
+            + "    same_system_as: 1337:1/5\n"
+            + "    filebox: box\n"
+            + "    seen_by: tiny\n"
+            + "    sbadd: [5/1, 21:5/2]\n"
+            + "    sbstrip: [5/3]\n"
+            + "    sbignore: true\n"
+            + "  - address: 1337:1/5\n",
+        )
+    )
+    plain, told = rules.links[HUB], rules.links[Address(21, 1, 100, 0, "fsxnet")]
+
+    assert (told.paused, told.same_system_as, told.filebox) == (True, replace(HUB, node=5), f"{tmp_path}/box")
+    assert (told.seen_by, told.sbignore) == (SeenByMode.TINY, True)
+    assert (told.sbadd, told.sbstrip) == ((Address(21, 5, 1), Address(21, 5, 2)), (Address(21, 5, 3),))
+    assert (plain.paused, plain.same_system_as, plain.filebox, plain.seen_by) == (False, None, "", None)
+    assert (plain.sbadd, plain.sbstrip, plain.sbignore) == ((), (), False)
+
+
+def test_an_area_says_what_becomes_of_seen_by(tmp_path: Path) -> None:
+    """Each list overrides the default as a whole; nodes without zone are of the zone of the area's AKA."""
+    rules = build_rulebook(
+        load(
+            tmp_path,
+            NETWORK.replace("[1337:1/200]", "[1337:1/200, 2:1/200]")
+            + "area_defaults: {seen_by: reduced, sbadd: [5/1, 2:5/2, 77:5/3], sbstrip: [5/4], sbignore: [5/5]}\n"
+            + "areas:\n"
+            + "  - tag: PLAIN\n"
+            + "  - {tag: FULL, aka: 2:1/200, seen_by: full, sbadd: [6/1, 1337:6/2], sbstrip: [], sbignore: [6/3]}\n",
+        )
+    )
+    plain, full = rules.areas["tqwnet", "PLAIN"], rules.areas["tqwnet", "FULL"]
+
+    assert (plain.seen_by, full.seen_by) == (SeenByMode.REDUCED, SeenByMode.FULL)
+    assert plain.sbadd == (Address(1337, 5, 1), Address(2, 5, 2), Address(77, 5, 3))
+    assert (plain.sbstrip, plain.sbignore) == ((Address(1337, 5, 4),), (Address(1337, 5, 5),))
+    assert full.sbadd == (Address(2, 6, 1), Address(1337, 6, 2))
+    assert (full.sbstrip, full.sbignore) == ((), (Address(2, 6, 3),))
 
 
 def test_an_area_takes_what_it_does_not_say_from_the_defaults(tmp_path: Path) -> None:

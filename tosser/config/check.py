@@ -28,6 +28,7 @@ def check(config: Config, gaps: Gaps) -> list[Complaint]:
     return [
         *world.complaints,
         *_check_paths(config, gaps),
+        *_check_fileboxes(config, gaps),
         *_check_archivers(config, gaps),
         *_check_mqtt(config, gaps),
     ]
@@ -55,6 +56,27 @@ def _inbounds(config: Config) -> list[tuple[Location, Path]]:
         for name in ("secure", "insecure", "local")
         for index, path in enumerate(getattr(config.paths.inbound, name))
     ]
+
+
+def _check_fileboxes(config: Config, gaps: Gaps) -> Iterator[Complaint]:
+    """Refuse file boxes that two links would share, and those that something else reads or keeps its files in."""
+    paths = config.paths
+    taken = {paths.state: "paths.state", **{path: f"inbound {path}" for _, path in _inbounds(config)}}
+    seen: dict[Path, Location] = {}
+    for index, link in enumerate(config.links):
+        location, box = ("links", index, "filebox"), link.filebox
+        if box is None:
+            continue
+        first = seen.setdefault(box, location)
+        if first != location:
+            yield Complaint(location, f"{box} is given before", other=first)
+        if paths.outbound is None and not gaps.touch("paths"):
+            yield Complaint(location, "nothing is sent, to file boxes either, without paths.outbound")
+        if box in {paths.outbound, paths.bases}:
+            yield Complaint(location, f"{box} is also paths.{'outbound' if box == paths.outbound else 'bases'}")
+        for path, name in taken.items():
+            if box.is_relative_to(path):
+                yield Complaint(location, f"a file box cannot be inside {name}")
 
 
 def _check_archivers(config: Config, gaps: Gaps) -> Iterator[Complaint]:

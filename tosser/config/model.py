@@ -26,6 +26,7 @@ from tosser.config.values import (
     Flag,
     Line,
     NetworkName,
+    NodeValue,
     PacketPassword,
     PacketTypeValue,
     PathValue,
@@ -37,7 +38,7 @@ from tosser.config.values import (
     refuse,
 )
 from tosser.config.world import World
-from tosser.rules.network import StoreKind
+from tosser.rules.network import SeenByMode, StoreKind
 
 _LEAST = at_least("1KiB")
 
@@ -150,6 +151,27 @@ class LinkEntry(Section):
     max_bundle: Annotated[Size, _LEAST] | None = Field(
         default=None, description="Overrides `link_defaults.max_bundle`."
     )
+    paused: Flag = Field(default=False, description="Whether it gets no mail for now; what it sends is tossed.")
+    same_system_as: AddressValue | None = Field(
+        default=None,
+        description="Another of the `links` that is the same machine under another address: what comes from one is not "
+        "sent to the other.",
+    )
+    filebox: PathValue | None = Field(
+        default=None,
+        description="Directory whose files the mailer sends to it; its packets and bundles are put there instead of "
+        "into the outbound.",
+    )
+    seen_by: SeenByMode | None = Field(default=None, description="Overrides `seen_by` of the area.")
+    sbadd: tuple[NodeValue, ...] = Field(
+        default=(), description="Nodes of its zone that are added to SEEN-BY of what it gets."
+    )
+    sbstrip: tuple[NodeValue, ...] = Field(
+        default=(), description="Nodes of its zone that are taken out of SEEN-BY of what it gets."
+    )
+    sbignore: Flag = Field(
+        default=False, description="Whether it gets messages although it stands in their SEEN-BY already."
+    )
     areafix: AreaFix | None = Field(
         default=None, description="What it may ask AreaFix for; without this section, nothing."
     )
@@ -171,6 +193,18 @@ class AreaDefaults(Section):
         "clocks that are some days off, not a wrong year.",
     )
     charset: CharsetName = Field(default="CP437", description="Character set of messages that do not state theirs.")
+    seen_by: SeenByMode = Field(
+        default=SeenByMode.FULL,
+        description="How much of SEEN-BY is sent on: `full`; `reduced` to PATH, us and those we send to, which needs "
+        "links that write PATH (FSC-0093); `tiny`, just us and those we send to.",
+    )
+    sbadd: tuple[NodeValue, ...] = Field(
+        default=(), description="Nodes that are added to SEEN-BY; without a zone they are of the zone of our AKA."
+    )
+    sbstrip: tuple[NodeValue, ...] = Field(default=(), description="Nodes that are taken out of SEEN-BY, likewise.")
+    sbignore: tuple[NodeValue, ...] = Field(
+        default=(), description="Links that get messages although they stand in SEEN-BY already, likewise."
+    )
 
 
 class AreaLink(Section):
@@ -214,6 +248,10 @@ class AreaEntry(Section):
     max_age: Age | None = Field(default=None, description="Overrides `area_defaults.max_age`.")
     max_future: Age | None = Field(default=None, description="Overrides `area_defaults.max_future`.")
     charset: CharsetName | None = Field(default=None, description="Overrides `area_defaults.charset`.")
+    seen_by: SeenByMode | None = Field(default=None, description="Overrides `area_defaults.seen_by`.")
+    sbadd: tuple[NodeValue, ...] | None = Field(default=None, description="Overrides `area_defaults.sbadd`.")
+    sbstrip: tuple[NodeValue, ...] | None = Field(default=None, description="Overrides `area_defaults.sbstrip`.")
+    sbignore: tuple[NodeValue, ...] | None = Field(default=None, description="Overrides `area_defaults.sbignore`.")
 
 
 class RouteEntry(Section):

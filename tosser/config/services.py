@@ -142,6 +142,16 @@ class Toss(Section):
     lock_wait: Duration = duration(
         "10s", "How long to wait for a message base or an outbound that another program locks."
     )
+    bsy_stale: Annotated[Duration, at_least("10m")] = duration(
+        "24h",
+        "An outbound lock (`.bsy`) that is older counts as left behind, unless the process it names still runs here. "
+        "Twice the longest session is enough.",
+    )
+    zip_level: Annotated[int, Field(strict=True, ge=1, le=9)] = Field(
+        default=3,
+        description="How hard ZIP bundles are compressed. Levels 1 to 3 are fast (ISA-L, where it is installed); "
+        "4 to 9 save a few percent more and take ten times as long (zlib).",
+    )
 
 
 class Metrics(Section):

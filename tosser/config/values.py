@@ -8,6 +8,7 @@ import math
 import os
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, NamedTuple
@@ -32,6 +33,7 @@ _LARGEST_SIZE = 1 << 60
 _LONGEST_DURATION = 36500 * 86400
 _LONGEST_SHOWN = 64
 """Characters of a wrong value that are repeated in an error."""
+_NODE = re.compile(r"(?:[0-9]{1,5}:)?[0-9]{1,5}/[0-9]{1,5}")
 _TAG = re.compile(r"[\x21-\x60\x7b-\x7e]{1,79}")
 _NETWORK = re.compile(r"[A-Za-z0-9_~-]{1,31}")
 _DOMAIN = re.compile(r"[a-z0-9_~-]{1,31}")
@@ -150,6 +152,15 @@ def _parse_address(value: object) -> Address:
         return Address.parse(value)
     except AddressError as error:
         raise refuse(str(error)) from None
+
+
+def _parse_node(value: object) -> Address:
+    """Read what SEEN-BY lists; zone 0 where none is stated."""
+    if not isinstance(value, str) or not _NODE.fullmatch(value):
+        raise refuse("should be a node as SEEN-BY lists it, such as 5020/1042, with its zone where that is needed")
+    stated = ":" in value
+    node = _parse_address(value if stated else f"1:{value}")
+    return node if stated else replace(node, zone=0)
 
 
 def _parse_pattern(value: object) -> AddressPattern:
@@ -286,6 +297,8 @@ Age = Annotated[
 ]
 """Seconds, or infinity for ``unlimited``."""
 AddressValue = Annotated[Address, *_text(_parse_address, title="address", pattern=r"^[0-9]+:[0-9]+/-?[0-9]+")]
+NodeValue = Annotated[Address, *_text(_parse_node, title="node", pattern=r"^([0-9]+:)?[0-9]+/[0-9]+$")]
+"""A node in SEEN-BY; zone 0 where none is stated."""
 PatternValue = Annotated[AddressPattern, *_text(_parse_pattern, title="address pattern")]
 PathValue = Annotated[Path, *_text(_parse_path, title="path")]
 """An absolute path; relative ones start at the directory of the main configuration file."""

@@ -20,6 +20,7 @@ from tosser.rules.network import Area, AreaLink, Link, NetmailRules, Network, Ru
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from collections.abc import Set as AbstractSet
 
     from tosser.config.model import AreaEntry, Config, LinkEntry, NetworkEntry
     from tosser.config.source import Location
@@ -72,6 +73,8 @@ class World:
     _links: dict[Address, Link] = field(default_factory=dict)
     _systems: dict[Address, list[Link | None]] = field(default_factory=dict)
     """Links by address without domain; ``None`` stands for one that is known but could not be placed in a network."""
+    _others: list[tuple[Address, Address, Location]] = field(default_factory=list)
+    """Links that are another link too, which may follow later: address, the other one, where that stands."""
     _places: dict[Address, Location] = field(default_factory=dict)
     _areas: dict[tuple[str, str], Area] = field(default_factory=dict)
     _tags: dict[tuple[str, str], Location] = field(default_factory=dict)
@@ -87,6 +90,7 @@ class World:
         self._systems = {system: [None] for text in self.gaps.texts if (system := _system_in(text))}
         for index, link in enumerate(config.links):
             self._add_link(link, ("links", index))
+        self._join_systems()
         netmail = self._netmail()
         for index, area in enumerate(config.areas):
             self._add_area(area, ("areas", index))
@@ -162,11 +166,13 @@ class World:
         if first != place:
             self._complain_twice((*place, "address"), f"link {given} is given before", (*first, "address"))
             return
-        link = self._link(entry, address, network.name, our_aka)
+        link = self._link(entry, address, network.name, our_aka, place)
         self._links[address] = link
+        if entry.same_system_as is not None:
+            self._others.append((address, entry.same_system_as, (*place, "same_system_as")))
         self._systems.setdefault(address.without_domain, []).append(link)
 
-    def _link(self, entry: LinkEntry, address: Address, network: str, our_aka: Address) -> Link:
+    def _link(self, entry: LinkEntry, address: Address, network: str, our_aka: Address, place: Location) -> Link:
         """Fill in what the link takes from the defaults."""
         defaults = self.config.link_defaults
         return Link(
@@ -176,12 +182,40 @@ class World:
             sysop=entry.sysop,
             packet_password=entry.packet_password.get_secret_value().upper().encode("ascii"),
             our_aka=our_aka,
+            paused=entry.paused,
+            seen_by=entry.seen_by,
+            sbadd=self._nodes(_with_zone(entry.sbadd, address.zone), {address.zone}, (*place, "sbadd")),
+            sbstrip=self._nodes(_with_zone(entry.sbstrip, address.zone), {address.zone}, (*place, "sbstrip")),
+            sbignore=entry.sbignore,
             packet_type=entry.packet_type or defaults.packet_type,
             archiver=entry.archiver or defaults.archiver,
             flavour=entry.flavour or defaults.flavour,
             max_packet=defaults.max_packet if entry.max_packet is None else entry.max_packet,
             max_bundle=defaults.max_bundle if entry.max_bundle is None else entry.max_bundle,
+            filebox=str(entry.filebox or ""),
         )
+
+    def _nodes(self, nodes: tuple[Address, ...], zones: AbstractSet[int], place: Location) -> tuple[Address, ...]:
+        """Refuse nodes of zones whose SEEN-BY never gets there."""
+        for index, node in enumerate(nodes):
+            if node.zone not in zones:
+                self._complain((*place, index), f"SEEN-BY of zone {node.zone} is never written here")
+        return nodes
+
+    def _join_systems(self) -> None:
+        """Find the other addresses of links, once all links are known."""
+        for address, given, place in self._others:
+            found = self._links_at(given)
+            links = [link for link in found if link]
+            if not found:
+                self._complain_unknown(given, place)
+            elif len(found) > 1:
+                networks = " and ".join(link.network for link in links)
+                self._complain(place, f"link {given} is in networks {networks}; say which with its domain")
+            elif address in {link.address for link in links}:
+                self._complain(place, "a link is the same system as itself; name its other address")
+            elif links:
+                self._links[address] = replace(self._links[address], same_system_as=links[0].address)
 
     def _network_of_link(self, entry: LinkEntry, place: Location) -> Network | None:
         address = entry.address
@@ -261,17 +295,23 @@ class World:
             where = (*place, "path" if entry.path else "tag")
             path = self._base_path(str(entry.path) if entry.path else base_name(entry.tag), where)
         links = self._area_links(entry, candidates, network, place)
-        aka = self._aka(entry.aka, network, (*place, "aka")) or network.main
-        self._areas[key] = self._area(entry, network, path, aka, links)
+        self._areas[key] = self._area(entry, network, path, links, place)
 
     def _area(
-        self, entry: AreaEntry, network: Network, path: str, aka: Address, links: dict[Address, AreaLink]
+        self, entry: AreaEntry, network: Network, path: str, links: dict[Address, AreaLink], place: Location
     ) -> Area:
-        """Fill in what the area takes from the defaults."""
+        """Fill in what the area takes from the defaults and the network."""
         defaults = self.config.area_defaults
+        aka = self._aka(entry.aka, network, (*place, "aka")) or network.main
         max_age = defaults.max_age if entry.max_age is None else entry.max_age
         max_future = defaults.max_future if entry.max_future is None else entry.max_future
         history = defaults.dupe_history if entry.dupe_history is None else entry.dupe_history
+
+        def nodes(own: Sequence[Address] | None, usual: Sequence[Address], key: str) -> tuple[Address, ...]:
+            if own is None:
+                return _with_zone(usual, aka.zone)
+            return self._nodes(_with_zone(own, aka.zone), network.zones, (*place, key))
+
         return Area(
             tag=entry.tag,
             network=network.name,
@@ -285,6 +325,10 @@ class World:
             max_future=None if math.isinf(max_future) else int(max_future),
             paused=entry.paused,
             charset=entry.charset or defaults.charset,
+            seen_by=entry.seen_by or defaults.seen_by,
+            sbadd=nodes(entry.sbadd, defaults.sbadd, "sbadd"),
+            sbstrip=nodes(entry.sbstrip, defaults.sbstrip, "sbstrip"),
+            sbignore=nodes(entry.sbignore, defaults.sbignore, "sbignore"),
         )
 
     def _network_of_area(
@@ -331,6 +375,11 @@ class World:
                 self._complain_unknown(route.via, ("netmail", "routes", index, "via"))
         path = self._base_path(str(netmail.path), ("netmail", "path"))
         return NetmailRules(netmail.store, path, netmail.charset, netmail.publish_text)
+
+
+def _with_zone(nodes: Sequence[Address], zone: int) -> tuple[Address, ...]:
+    """Give a zone to nodes that state none."""
+    return tuple(node if node.zone else replace(node, zone=zone) for node in nodes)
 
 
 def _system_in(text: str) -> Address | None:
