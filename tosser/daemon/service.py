@@ -89,7 +89,8 @@ class Service:
     # --- the toss
 
     async def _toss(self) -> None:
-        """Make pass after pass, each when there may be something to do."""
+        """Make pass after pass, each when there may be something to do; a backlog does not delay that we are ready."""
+        self._notifier.ready()
         while not self._finishing.is_set():
             started = time.monotonic()
             self._idle = False
@@ -98,9 +99,7 @@ class Service:
             if self._parts.publisher is not None and (report.files or report.messages):
                 self._parts.publisher.wake()
             await self._tell(report)
-            if not self._first_pass.is_set():
-                self._notifier.ready()
-                self._first_pass.set()
+            self._first_pass.set()
             await self._pause(report, started)
 
     async def _pause(self, report: PassReport, started: float) -> None:
