@@ -12,8 +12,10 @@
     ├── InputError         the system cannot read an inbound file
     ├── ArchiveError       a bundle that cannot or must not be unpacked
     ├── QuarantineError    an entry of the quarantine that is not there, or cannot be put back
-    ├── StoreError         a message base cannot be read or written
-    │   └── StoreLocked    another program holds its lock
+    ├── ProgramError       an external program is missing, failed or took too long
+    ├── StoreError         a message base or an outbound cannot be read or written
+    │   ├── StoreLocked    another program holds the lock of a base
+    │   └── LinkBusy       another program is at work on the outbound of a link
     ├── StateError         our own database cannot be used
     │   └── StateLocked    another tosser holds the state directory
     ├── BrokerError        there is no working connection to the broker
@@ -132,8 +134,12 @@ class InputError(TosserError):
         super().__init__(f"{name}: cannot be read: {what}")
 
 
+class ProgramError(TosserError):
+    """An external program is missing, failed, or took too long."""
+
+
 class StoreError(TosserError):
-    """A message base cannot be read or written."""
+    """A message base or an outbound cannot be read or written."""
 
     def __init__(self, path: Path | str, what: str) -> None:
         self.path = path
@@ -143,6 +149,10 @@ class StoreError(TosserError):
 
 class StoreLocked(StoreError):  # noqa: N818 - a state of the world that is waited out, not a mistake
     """Another program held the lock of a message base for longer than we wait."""
+
+
+class LinkBusy(StoreError):  # noqa: N818 - as StoreLocked
+    """Another program is at work on the outbound of a link: its mail has to wait."""
 
 
 class StateError(TosserError):

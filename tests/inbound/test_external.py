@@ -14,8 +14,8 @@ import pytest
 
 from tests.inbound.bundles import BUNDLE, LIMITS, PACKET, contents, refused
 from tests.mail import packed, packet
+from tosser import limited
 from tosser.codec.bundle import ArchiveType
-from tosser.inbound import limited
 from tosser.inbound.unpack import Archiver, open_members
 from tosser.reason import Reason
 

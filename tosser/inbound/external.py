@@ -8,27 +8,19 @@ levels of that directory, where anything found means the archive is refused.
 
 from __future__ import annotations
 
-import io
-import math
 import os
-import re
 import secrets
-import selectors
-import shutil
-import signal
 import stat
-import subprocess
-import sys
 import tempfile
-import time
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from tosser.errors import ArchiveError
-from tosser.inbound.parts import CHUNK, Part
+from tosser.errors import ArchiveError, ProgramError
+from tosser.inbound.parts import Part
 from tosser.inbound.work import LONGEST_PATH, SCRATCH_PREFIX, remove_tree
+from tosser.programs import Bounds, fill_in, find_program, run_program
 from tosser.reason import Reason
 
 if TYPE_CHECKING:
@@ -37,16 +29,8 @@ if TYPE_CHECKING:
     from tosser.codec.bundle import ArchiveType
     from tosser.inbound.unpack import ArchiveLimits, Archiver
 
-_LAUNCHER = Path(__file__).with_name("limited.py")
-_MEMORY = 4 * 1024 * 1024 * 1024
-"""Bytes of address space; most programs need far less, those that run in a Java machine reserve nearly as much."""
 _LEVELS = 8
 """Directories from the scratch directory down to the one that is unpacked into."""
-_LOOK_INTERVAL = 0.2
-"""Seconds between looks at how much room a running program has taken."""
-_OUTPUT_KEPT = 400
-"""Bytes of a program's output that are told when it fails, the last ones."""
-_PLACEHOLDER = re.compile(r"\{(archive|directory)\}")
 
 
 @contextmanager
@@ -69,10 +53,11 @@ def run_archiver(
         ArchiveError: the program is missing, fails, takes too long or finds nothing, or what it left is refused.
         OSError: the disk failed.
     """
-    program = shutil.which(archiver.unpack[0])
-    if program is None:
-        what = f"{archiver.unpack[0]}, the program of archiver {archiver.name}, is not installed"
-        raise ArchiveError(what, Reason.ARCHIVE_UNKNOWN)
+    role = f"archiver {archiver.name}"
+    try:
+        program = find_program(archiver.unpack[0], role)
+    except ProgramError as error:
+        raise ArchiveError(str(error), Reason.ARCHIVE_UNKNOWN) from error
     scratch = Path(tempfile.mkdtemp(prefix=SCRATCH_PREFIX, dir=parent))
     try:
         directory = scratch.joinpath(*["d"] * _LEVELS)
@@ -81,8 +66,12 @@ def run_archiver(
         link = directory.with_name(f"{secrets.token_hex(8)}.{kind}")
         link.symlink_to(archive.absolute())
         values = {"archive": f"../{link.name}", "directory": str(directory)}
-        arguments = [_PLACEHOLDER.sub(lambda match: values[match[1]], text) for text in archiver.unpack[1:]]
-        _run(archiver, [program, *arguments], directory, limits)
+        command = [program, *fill_in(archiver.unpack[1:], values)]
+        bounds = Bounds(archiver.timeout, limits.member_bytes)
+        try:
+            run_program(role, command, directory, bounds, partial(_check_room, directory, limits))
+        except ProgramError as error:
+            raise ArchiveError(str(error), Reason.ARCHIVE_TOOL) from error
         link.unlink()
         _refuse_strays(scratch, directory)
         parts = _harvest(directory, limits)
@@ -91,63 +80,6 @@ def run_archiver(
         yield parts
     finally:
         remove_tree(scratch)
-
-
-def _run(archiver: Archiver, command: list[str], directory: Path, limits: ArchiveLimits) -> None:
-    """Run the program to its end, and see to it that nothing of it goes on.
-
-    Raises:
-        ArchiveError: it failed, took too long, or took too much room.
-    """
-    bounds = (math.ceil(archiver.timeout) + 1, limits.member_bytes, _MEMORY)
-    with subprocess.Popen(  # noqa: S603 - the sysop's own command, an argument list without shell
-        [sys.executable, "-I", "-S", str(_LAUNCHER), *map(str, bounds), *command],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        cwd=directory,
-        env={"PATH": os.environ.get("PATH", os.defpath), "HOME": "/nonexistent", "LC_ALL": "C.UTF-8"},
-        start_new_session=True,
-        bufsize=0,
-    ) as process:
-        try:
-            output = _watch(process, archiver, directory, limits)
-        finally:
-            # Not reaped yet, so the number of the group cannot have become anybody else's.
-            os.killpg(process.pid, signal.SIGKILL)
-    if process.returncode:
-        told = output.decode("utf-8", "replace").strip()
-        how = f"status {process.returncode}" if process.returncode > 0 else f"signal {-process.returncode}"
-        raise ArchiveError(f"archiver {archiver.name} ended with {how}: {told!r}", Reason.ARCHIVE_TOOL)
-
-
-def _watch(process: subprocess.Popen[bytes], archiver: Archiver, directory: Path, limits: ArchiveLimits) -> bytes:
-    """Wait until the program ends, and give the end of its output; its children may still hold the pipe then."""
-    deadline = time.monotonic() + archiver.timeout
-    look = time.monotonic() + _LOOK_INTERVAL
-    output = b""
-    with ExitStack() as stack:
-        pipe = stack.enter_context(process.stdout or io.BytesIO())
-        os.set_blocking(pipe.fileno(), False)
-        ended = os.pidfd_open(process.pid)
-        stack.callback(os.close, ended)
-        selector = stack.enter_context(selectors.DefaultSelector())
-        selector.register(ended, selectors.EVENT_READ)
-        selector.register(pipe, selectors.EVENT_READ)
-        while True:
-            ready = {key.fd for key, _ in selector.select(max(0.0, min(look, deadline) - time.monotonic()))}
-            chunk = pipe.read(CHUNK)
-            if chunk == b"" and pipe.fileno() in ready:
-                selector.unregister(pipe)
-            output = (output + (chunk or b""))[-_OUTPUT_KEPT:]
-            if ended in ready:
-                return output
-            if time.monotonic() >= deadline:
-                what = f"archiver {archiver.name} did not end within {archiver.timeout:g} seconds"
-                raise ArchiveError(what, Reason.ARCHIVE_TOOL)
-            if time.monotonic() >= look:
-                _check_room(directory, limits)
-                look = time.monotonic() + _LOOK_INTERVAL
 
 
 def _walk(directory: Path, *, unlock: bool = False) -> Iterator[os.DirEntry[str]]:

@@ -1,6 +1,6 @@
 """Run a program under resource limits: ``limited.py CPU_SECONDS FILE_BYTES MEMORY_BYTES PROGRAM [ARGUMENT ...]``.
 
-Started as a script of its own by `tosser.inbound.external`, so that the limits are there before the program is and no
+Started as a script of its own by `tosser.programs`, so that the limits are there before the program is and no
 Python code runs between fork and exec of a process with threads. Imports nothing of this package.
 """
 
