@@ -18,10 +18,12 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 SAMPLE = (ROOT / "config" / "mosquitto.conf").read_text("utf-8")
 EVENTS = (ROOT / "docs" / "events.md").read_text("utf-8")
+DEBIAN_MAIN = "persistence true\npersistence_location /var/lib/mosquitto/\n"
+"""What /etc/mosquitto/mosquitto.conf sets before it includes conf.d; some settings may not be given twice."""
 
 
 class SampleBroker(Mosquitto):
-    """The sample configuration, its paths and ports moved to where a test may use them.
+    """The sample behind Debian's main file, paths and ports moved to where a test may use them.
 
     Args:
         change: changes the sample's text further, as a sysop would.
@@ -32,10 +34,10 @@ class SampleBroker(Mosquitto):
         self._change = change
 
     def _configuration(self, port: int) -> str:
-        text = self._change(SAMPLE).replace("/var/lib/mosquitto/", f"{self.directory}/")
-        return "user root\n" + re.sub(
-            r"^listener (1883 127\.0\.0\.1|8883)$", f"listener {port} 127.0.0.1", text, flags=re.MULTILINE
-        )
+        main = DEBIAN_MAIN.replace("/var/lib/mosquitto/", f"{self.directory}/")
+        listener = r"^listener (1883 127\.0\.0\.1|8883)$"
+        text = re.sub(listener, f"listener {port} 127.0.0.1", self._change(SAMPLE), flags=re.MULTILINE)
+        return f"user root\n{main}{text}"
 
 
 def uncommented(*lines: str) -> Callable[[str], str]:
