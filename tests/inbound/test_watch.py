@@ -85,6 +85,18 @@ def test_arriving_files_are_told(inbound: Path, tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
+def test_a_file_that_is_linked_into_the_inbound_is_told(inbound: Path, tmp_path: Path) -> None:
+    """A mailer that puts a received file in place by a hard link, as binkd does, wakes the waiter too."""
+
+    async def scenario() -> None:
+        async with _watching(inbound) as watcher:
+            (tmp_path / "a.dt").write_bytes(b"x")
+            (inbound / "a.pkt").hardlink_to(tmp_path / "a.dt")
+            await _changed(watcher)
+
+    asyncio.run(scenario())
+
+
 def test_every_inbound_is_watched(tmp_path: Path) -> None:
     """A change in any of several directories is told."""
     inbounds = [tmp_path / str(number) for number in range(3)]

@@ -30,7 +30,8 @@ log = structlog.get_logger()
 
 _FAST_POLL = 1.0
 """Seconds between looks where changes are not told to us."""
-_MASK = Mask.CLOSE_WRITE | Mask.MOVED_TO | Mask.DELETE_SELF | Mask.MOVE_SELF | Mask.ONLYDIR
+_MASK = Mask.CREATE | Mask.CLOSE_WRITE | Mask.MOVED_TO | Mask.DELETE_SELF | Mask.MOVE_SELF | Mask.ONLYDIR
+"""``CREATE`` because binkd does not rename what it has received: it links it into the inbound."""
 _MISSED = Mask.Q_OVERFLOW | Mask.IGNORED | Mask.DELETE_SELF | Mask.MOVE_SELF | Mask.UNMOUNT
 
 
