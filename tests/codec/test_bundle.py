@@ -6,14 +6,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tosser.address import Address
 from tosser.codec.bundle import (
     HEAD_SIZE,
     ArchiveType,
+    bundle_base,
     identify,
     ignored_name,
     is_bundle_name,
     is_packet_name,
     is_unsafe_member,
+    next_bundle_name,
+    time_stamp_bundle_name,
 )
 
 
@@ -167,3 +171,67 @@ def test_identify_takes_anything(head: bytes) -> None:
 def test_names_take_anything(name: str) -> None:
     """No name is both a packet's and a bundle's."""
     assert not (is_packet_name(name) and is_bundle_name(name))
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "base"),
+    [
+        ("2:5001/100", "2:5020/1042", "ffedfc52"),
+        ("2:5020/1042", "2:5001/100", "001303ae"),
+        ("1337:1/200", "1337:1/200.5", "0000fffb"),
+        ("1337:1/200.5", "1337:1/200", "00000005"),
+        ("1337:1/100.3", "1337:1/200", "ff9c0003"),
+        ("1:1/1", "1:1/1", "00000000"),
+    ],
+)
+def test_bundle_bases(ours: str, theirs: str, base: str) -> None:
+    """Bundles are named by the difference of the addresses: net and node, or node and point where one is a point."""
+    assert bundle_base(Address.parse(ours), Address.parse(theirs)) == base
+
+
+def test_names_of_a_day() -> None:
+    """A day has 36 names, in order; each is recognised as a bundle's."""
+    taken: list[str] = []
+    while (name := next_bundle_name("ffedfc52", 1, taken)) is not None:
+        assert is_bundle_name(name)
+        taken.append(name)
+    assert len(taken) == 36
+    assert (taken[0], taken[9], taken[10], taken[35]) == (
+        "ffedfc52.mo0", "ffedfc52.mo9", "ffedfc52.moa", "ffedfc52.moz",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("taken", "name"),
+    [
+        ([], "ffedfc52.mo0"),
+        (["ffedfc52.mo3"], "ffedfc52.mo4"),
+        (["ffedfc52.tu3", "001303ae.mo3"], "ffedfc52.mo0"),
+        (["ffedfc52.mo0", "ffedfc52.moz"], "ffedfc52.mo1"),
+        ([f"ffedfc52.mo{char}" for char in "0123456789abcdefghijklmnopqrstuvwxy"], "ffedfc52.moz"),
+        ([f"ffedfc52.mo{char}" for char in "123456789abcdefghijklmnopqrstuvwxyz"], "ffedfc52.mo0"),
+    ],
+)
+def test_next_name(taken: list[str], name: str) -> None:
+    """The next name is behind the last one; after the end of the alphabet what is free is used."""
+    assert next_bundle_name("ffedfc52", 1, taken) == name
+
+
+def test_days() -> None:
+    """The day stands in the extension, Sunday first."""
+    found = [next_bundle_name("00000001", weekday, ()) for weekday in range(7)]
+    assert found == [f"00000001.{day}0" for day in ("su", "mo", "tu", "we", "th", "fr", "sa")]
+
+
+def test_time_stamps() -> None:
+    """When a day's names are used up, the time names bundles, and a count those of one second."""
+    now = 0x69A1B2C3
+    taken: list[str] = []
+    for _ in range(300):
+        name = time_stamp_bundle_name(now, 6, taken)
+        assert is_bundle_name(name)
+        assert name not in taken
+        taken.append(name)
+    assert (taken[0], taken[1], taken[256]) == ("a1b2c300.sa0", "a1b2c301.sa0", "a1b2c400.sa0")
+    last_second = [f"ffffff{number:02x}.sa0" for number in range(256)]
+    assert time_stamp_bundle_name(0x69FFFFFF, 6, last_second) == "00000000.sa0"

@@ -8,9 +8,22 @@ from __future__ import annotations
 
 import re
 from enum import StrEnum
+from itertools import count
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Container
+
+    from tosser.address import Address
 
 HEAD_SIZE = 512
 """Bytes that `identify` wants to see; fewer are fine when the file has no more."""
+
+DAYS = ("su", "mo", "tu", "we", "th", "fr", "sa")
+"""How the extension of a bundle begins, by the local day it was begun on, Sunday first."""
+_SEQUENCE = "0123456789abcdefghijklmnopqrstuvwxyz"
+"""How it ends: one after the other, so that no two bundles of a day have one name."""
+_STAMPS_PER_SECOND = 256
 
 _PACKET_NAME = re.compile(r".+\.pkt", re.ASCII | re.IGNORECASE | re.DOTALL)
 _BUNDLE_NAME = re.compile(
@@ -98,3 +111,47 @@ def identify(head: bytes) -> ArchiveType | None:
         if head.startswith(signatures, offset):
             return kind
     return None
+
+
+def bundle_base(ours: Address, theirs: Address) -> str:
+    """Name the bundles from one of our AKAs to a link, without extension: how far apart the addresses are.
+
+    Net and node; node and point where either is a point.
+    """
+    if ours.point or theirs.point:
+        first, second = ours.node - theirs.node, ours.point - theirs.point
+    else:
+        first, second = ours.net - theirs.net, ours.node - theirs.node
+    return f"{first % 0x10000:04x}{second % 0x10000:04x}"
+
+
+def next_bundle_name(base: str, weekday: int, taken: Container[str]) -> str | None:
+    """Name the next bundle of a day: the one behind the last that is taken, or the first that is free.
+
+    Args:
+        base: from `bundle_base`.
+        weekday: local day, 0 for Sunday.
+        taken: names in lower case that are in use or have been a short while ago.
+
+    Returns:
+        The name, or ``None`` when all 36 of the day are taken.
+    """
+    names = [f"{base}.{DAYS[weekday]}{char}" for char in _SEQUENCE]
+    used = [index for index, name in enumerate(names) if name in taken]
+    behind = used[-1] + 1 if used else 0
+    return next((name for name in names[behind:] + names[:behind] if name not in taken), None)
+
+
+def time_stamp_bundle_name(now: int, weekday: int, taken: Container[str]) -> str:
+    """Name a bundle when all ordinary names of the day are taken: by the time, and by a count within it.
+
+    Args:
+        now: Unix seconds.
+        weekday: local day, 0 for Sunday.
+        taken: as for `next_bundle_name`.
+    """
+    names = (
+        f"{(now + number // _STAMPS_PER_SECOND) % 0x1000000:06x}{number % _STAMPS_PER_SECOND:02x}.{DAYS[weekday]}0"
+        for number in count()
+    )
+    return next(name for name in names if name not in taken)
