@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.accounts import about, held, kept, ledger_of, log_of, notes_of
 from tests.bad_mail import TOLERATED, BadInput, damaged, refused, truncations
 from tests.mail import HUB, message, packet
 from tests.observe import nothing_waits
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from tests.accounts import LogLine, Note
     from tosser.state.ledger import LedgerEntry
 
 PASSWORD = b"GEHEIM42"
@@ -104,39 +105,12 @@ class Tossed:
     result: Result
     ledger: dict[str, LedgerEntry]
     events: list[Received]
-    log: list[dict[str, Any]]
-    notes: dict[str, dict[str, Any]]
-
-    def kept(self, name: str) -> bytes | None:
-        """The bytes that were set aside of a file."""
-        note = self.notes.get(name)
-        return None if note is None else self.path(note).read_bytes()
-
-    def path(self, note: dict[str, Any]) -> Path:
-        """Where the bytes that a note is about must be."""
-        directory = "quarantine" if note["state"] == FileState.QUARANTINED else note["state"]
-        return self.system.state / directory / f"{note['id']}.data"
+    log: list[LogLine]
+    notes: dict[str, Note]
 
     def told(self, name: str) -> list[Received]:
         """The events about a file."""
         return [each for each in self.events if "/inbound/" in each.topic and each.json["data"]["name"] == name]
-
-
-def ledger_of(system: Node) -> dict[str, LedgerEntry]:
-    """Read how every file ended."""
-    state = State(system.state, read_only=True)
-    try:
-        return {entry.name: entry for entry in state.latest_files(10_000)}
-    finally:
-        state.close()
-
-
-def notes_of(system: Node) -> dict[str, dict[str, Any]]:
-    """Read all notes of what was set aside, by the name of the file."""
-    listed = system.run("quarantine", "list", "--json").json
-    notes = [json.loads(path.read_text("ascii")) for path in system.state.glob("*/*.json")]
-    assert sorted(note["id"] for note in notes) == sorted(entry["id"] for entry in listed)
-    return {note["name"]: note for note in notes}
 
 
 @pytest.fixture(scope="module")
@@ -157,8 +131,8 @@ def tossed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tossed]:
         result = system.toss()
         files = len(CASES) + 1
         subscriber.wait_until(lambda received: sum("/inbound/" in each.topic for each in received) >= files)
-        log = [json.loads(line) for line in result.stderr.splitlines()]
-        yield Tossed(system, result, ledger_of(system), subscriber.received, log, notes_of(system))
+        notes = {note["name"]: note for note in notes_of(system)}
+        yield Tossed(system, result, ledger_of(system), subscriber.received, log_of(result.stderr), notes)
 
 
 @pytest.fixture(params=CASES, ids=lambda case: case.item.name)
@@ -182,18 +156,15 @@ def test_it_ends_in_its_state_by_every_account(tossed: Tossed, case: Case) -> No
     assert (told["digest"], told["size"]) == (f"sha256:{entry.digest}", len(case.data))
     assert told["counts"] == entry.counts
 
-    (line,) = [each for each in tossed.log if each["event"] == "file_done" and each["file"] == case.name]
+    (line,) = about(tossed.log, "file_done", file=case.name)
     assert (line["state"], line.get("reason"), line.get("offset")) == (case.state, case.reason, entry.offset)
     assert line["messages"] == entry.counts
 
 
 def test_nothing_of_it_is_half_imported(tossed: Tossed, case: Case) -> None:
     """Its area holds the messages that are accepted and no other; without any there is no base."""
-    base = tossed.system.bases / case.area.lower()
-    if case.item.messages:
-        assert sum(1 for _ in JamReader(base).messages()) == case.item.messages
-    else:
-        assert not base.with_suffix(".jhr").exists()
+    assert held(tossed.system, case.area) == case.item.messages
+    assert (tossed.system.bases / f"{case.area.lower()}.jhr").exists() == bool(case.item.messages)
     told = [each for each in tossed.events if each.topic == f"ftn/tqwnet/area/{case.area}/message"]
     assert len(told) == case.item.messages
 
@@ -206,7 +177,7 @@ def test_it_is_kept_unchanged_with_a_note(tossed: Tossed, case: Case) -> None:
     note = tossed.notes[case.name]
     kept_as = case.state if case.state in STATES.values() else FileState.QUARANTINED
     assert (note["state"], note["reason"]) == (kept_as, case.reason)
-    assert tossed.kept(case.name) == case.data
+    assert kept(tossed.system, note) == case.data
     assert (note["size"], note["digest"]) == (len(case.data), hashlib.sha256(case.data).hexdigest())
     offset = note["offset"]
     assert offset == tossed.ledger[case.name].offset
@@ -227,14 +198,14 @@ def test_a_refused_message_says_why(tossed: Tossed, case: Case) -> None:
         for entry in JamReader(tossed.system.bases / "badmail.tqw").messages()
     ]
     assert f"{case.verdict} {HUB}".encode() in reasons
-    (line,) = [each for each in tossed.log if each["event"] == "message_refused" and each["file"] == case.name]
+    (line,) = about(tossed.log, "message_refused", file=case.name)
     assert (line["reason"], line["sender"], line["message"]) == (case.verdict, HUB, case.item.messages)
 
 
 def test_a_good_packet_beside_them_is_tossed(tossed: Tossed) -> None:
     """What is wrong with others does not touch it."""
     assert tossed.ledger[GOOD].state == FileState.TOSSED
-    assert sum(1 for _ in JamReader(tossed.system.bases / TAG.lower()).messages()) == 1
+    assert held(tossed.system, TAG) == 1
 
 
 def test_the_exit_status_tells_that_something_was_set_aside(tossed: Tossed) -> None:
@@ -245,7 +216,7 @@ def test_the_exit_status_tells_that_something_was_set_aside(tossed: Tossed) -> N
 
 def test_what_was_tolerated_is_logged(tossed: Tossed) -> None:
     """A missing terminator after a whole last message is forgiven, and the log says so, with the place."""
-    lines = {each["file"]: each for each in tossed.log if each["event"] == "packet_tolerated"}
+    lines = {line["file"]: line for line in about(tossed.log, "packet_tolerated")}
     found = {case.item.name: (line["code"], line["offset"]) for case in CASES if (line := lines.get(case.name))}
     (case,) = [case for case in CASES if case.item.name == "no terminator"]
     assert found["no terminator"] == ("no-terminator", len(case.data))
@@ -265,6 +236,7 @@ def test_the_totals_add_up(tossed: Tossed) -> None:
     status = tossed.system.status()
     assert status["counters"] == expected
     assert status["quarantine"]["entries"] == kept.total() == len(tossed.notes)
+    assert tossed.system.run("quarantine", "list", "--json").json == list(tossed.notes.values())
     assert status["quarantine"]["states"] == Counter(note["state"] for note in tossed.notes.values())
     assert status["outbox"]["events"] == 0
     assert status["open"] == {"batches": 0, "files": 0}
@@ -316,20 +288,19 @@ def test_cut_anywhere(tmp_path: Path) -> None:
 
     assert system.toss().code == SET_ASIDE
 
-    ledger, notes = ledger_of(system), notes_of(system)
+    ledger, notes = ledger_of(system), {note["name"]: note for note in notes_of(system)}
     for name, (item, data) in delivered.items():
         entry = ledger[name]
         if item.messages:
             assert (entry.state, entry.reason) == (FileState.TOSSED, None), item
             assert entry.counts == {Reason.ACCEPTED: item.messages}, item
-            base = system.bases / areas[item.name].lower()
-            assert sum(1 for _ in JamReader(base).messages()) == item.messages, item
+            assert held(system, areas[item.name]) == item.messages, item
         elif item.expected == FileState.EMPTY:
             assert (entry.state, entry.reason) == (FileState.EMPTY, None), item
         else:
             assert (entry.state, entry.reason) == (FileState.QUARANTINED, item.expected), item
             note = notes.pop(name)
-            assert (system.state / "quarantine" / f"{note['id']}.data").read_bytes() == data, item
+            assert kept(system, note) == data, item
             assert note["offset"] <= len(data), item
     assert notes == {}
     assert not (system.bases / f"{TAG.lower()}.jhr").exists()

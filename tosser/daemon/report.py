@@ -22,7 +22,7 @@ from tosser.state.state import Results
 from tosser.state.totals import AreaTally, LinkTally
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from tosser.codec.charset import Charset
     from tosser.codec.message import MessageText
@@ -71,7 +71,7 @@ class Reporter:
         return Results(
             outcomes=plan.decision.outcomes,
             events=[(event.id, event.topic, event.payload) for event in events],
-            areas=_area_tallies(plan, numbers),
+            areas=_area_tallies(plan, numbers, self._default_charset),
             links=_link_tallies(plan),
             counters=_counters(plan.decision),
             finished=finished,
@@ -161,12 +161,14 @@ def _file_events(node: Node, decision: Decision, notes: Sequence[Note], finished
     return events
 
 
-def _area_tallies(plan: Plan, numbers: Mapping[Target, Sequence[int]]) -> list[AreaTally]:
+def _area_tallies(
+    plan: Plan, numbers: Mapping[Target, Sequence[int]], default_charset: Callable[[Target], str]
+) -> list[AreaTally]:
     decided = plan.decision.decided
     tallies: dict[tuple[str, str], AreaTally] = {}
     for target, entries in plan.appends.items():
         last, text = entries[-1].packed, entries[-1].text
-        charset = charset_of(last, text, "CP437")
+        charset = charset_of(last, text, default_charset(target))
         tallies[target.network, target.tag] = AreaTally(
             target.network,
             target.tag,
