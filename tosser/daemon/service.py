@@ -179,6 +179,11 @@ class Service:
     def _touch(self) -> None:
         self._beat = time.monotonic()
 
+    def _oldest_waiting(self) -> float:
+        """Seconds since the oldest file in an inbound was written; 0 where there is none."""
+        oldest = self._parts.spool.scan().oldest_waiting
+        return 0.0 if oldest is None else max(time.time() - oldest, 0.0)
+
     def _serve_metrics(self) -> MetricsServer | None:
         if self._config.metrics is None:
             return None
@@ -187,6 +192,6 @@ class Service:
         collector = StateCollector(
             self._state,
             connected=lambda: publisher is not None and publisher.statistics().connected,
-            waiting=lambda: time.time() - (self._parts.spool.scan().oldest_waiting or time.time()),
+            waiting=self._oldest_waiting,
         )
         return MetricsServer(host, port, collector)
