@@ -193,11 +193,6 @@ class Reader:
         largest = self._limits.archive.member_bytes
         if member.size > largest:
             raise ArchiveError(f"{member.size} bytes, and the limit for a packet is {largest}", Reason.FILE_TOO_LARGE)
-        largest = self._limits.archive.member_bytes
-        if member.problem is not None:
-            raise member.problem
-        if member.size > largest:
-            raise ArchiveError(f"{member.size} bytes, and the limit for a packet is {largest}", Reason.FILE_TOO_LARGE)
         with member.open() as stream:
             data = stream.read(IN_MEMORY + 1)
             if len(data) <= IN_MEMORY:
