@@ -15,7 +15,7 @@ from tests.peers.ports import LOOPBACK, free_port, wait_for_port
 from tests.peers.programs import require
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
     from types import TracebackType
 
@@ -29,11 +29,15 @@ class Jamnntpd:
         directory: for its configuration and log.
         areas: base paths without suffix, by newsgroup name.
         program: the binary; else that of the environment variable JAMNNTPD, else the one installed.
+        options: further ones of its command line.
     """
 
-    def __init__(self, directory: Path, areas: Mapping[str, Path], program: str | None = None) -> None:
+    def __init__(
+        self, directory: Path, areas: Mapping[str, Path], program: str | None = None, options: Sequence[str] = ()
+    ) -> None:
         self._directory = directory
         self._areas = areas
+        self._options = options
         self._program = program or os.environ.get("JAMNNTPD") or require("jamnntpd", "jamnntpd")
         self._port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
@@ -48,6 +52,7 @@ class Jamnntpd:
             "xlat": 'read * unknown-8bit\npost * ""\n',
         }
         command = [self._program, "-port", str(self._port), "-noecholog", "-logfile", str(self._directory / "log")]
+        command += self._options
         for name, text in texts.items():
             (self._directory / name).write_text(text)
             command += [f"-{name}", str(self._directory / name)]
@@ -102,11 +107,16 @@ class NewsSession:
 
     def article(self, number: int) -> tuple[dict[str, str], list[str]]:
         """Fetch one article of the newsgroup: headers with lower-case names, and the lines of the text."""
+        headers, lines = self.whole_article(number)
+        return dict(headers), lines
+
+    def whole_article(self, number: int) -> tuple[list[tuple[str, str]], list[str]]:
+        """Fetch one article as `article` does, with headers that occur more than once."""
         self._ask(f"ARTICLE {number}", "220")
         lines = self._lines()
         blank = lines.index("")
-        headers = dict(line.split(": ", 1) for line in lines[:blank] if ": " in line)
-        return {name.lower(): value for name, value in headers.items()}, lines[blank + 1 :]
+        headers = [line.split(": ", 1) for line in lines[:blank] if ": " in line]
+        return [(name.lower(), value) for name, value in headers], lines[blank + 1 :]
 
     def overview(self, first: int, last: int) -> list[list[str]]:
         """Fetch the overview of a range: number, subject, author, date and so on of each article."""
@@ -129,6 +139,8 @@ class NewsSession:
         self._stream.flush()
 
     def _line(self) -> str:
+        # It writes a response in small pieces and waits for each to be acknowledged; and the option wears off.
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
         return self._stream.readline().decode("latin-1").rstrip("\r\n")
 
     def _expect(self, code: str) -> str:
