@@ -64,7 +64,7 @@ def test_open_batches_come_back(tmp_path: Path) -> None:
     first = State(tmp_path)
     decisions = [decide_on("one", "TQW_TECH", "NO_SUCH", "TQW_GEN"), decide_on("two"), Decision(NOW, [])]
     entries = [
-        first.commit(decision, positions) for decision, positions in zip(decisions, (POSITIONS, {}, {}), strict=True)
+        first.commit(decision, positions)[0] for decision, positions in zip(decisions, (POSITIONS, {}, {}), strict=True)
     ]
     first.close()
     second = State(tmp_path)
@@ -109,7 +109,7 @@ def test_dupe_keys_are_known_with_the_decision(state: State) -> None:
 def test_carried_out(state: State) -> None:
     """A decision that was carried out is no longer in the journal, and its results are where they belong."""
     decision = decide_on()
-    entry = state.commit(decision, POSITIONS)
+    entry, _ = state.commit(decision, POSITIONS)
     state.applied(entry, results(decision))
     assert state.open_batches() == []
     overview = state.overview()
@@ -125,7 +125,7 @@ def test_numbers_are_never_given_again(tmp_path: Path) -> None:
     for claim in ("one", "two"):
         state = State(tmp_path)
         decision = decide_on(claim)
-        entries.append(state.commit(decision, {}))
+        entries.append(state.commit(decision, {})[0])
         state.applied(entries[-1], results(decision))
         state.close()
     assert entries[0] < entries[1]
@@ -170,7 +170,7 @@ def test_commit_whole_or_not_at_all(state: State, breaks: dict[str, Any]) -> Non
 def test_results_whole_or_not_at_all(state: State, name: str, value: Any) -> None:  # noqa: ANN401 - of many types
     """If any part of the results cannot be recorded, the batch stays open and nothing is counted."""
     decision = decide_on()
-    entry = state.commit(decision, POSITIONS)
+    entry, _ = state.commit(decision, POSITIONS)
     before = contents(state)
     broken = results(decision)
     setattr(broken, name, value)
@@ -187,7 +187,7 @@ def test_results_whole_or_not_at_all(state: State, name: str, value: Any) -> Non
 def test_failure_at_each_step(state: State, statement: str) -> None:
     """Wherever the recording of results fails, nothing of it remains."""
     decision = decide_on()
-    entry = state.commit(decision, POSITIONS)
+    entry, _ = state.commit(decision, POSITIONS)
     before = contents(state)
     kind, table = statement.split(maxsplit=1)[0], statement.rsplit(maxsplit=1)[-1]
     trigger = f"CREATE TRIGGER fail BEFORE {kind} ON {table} BEGIN SELECT raise(ABORT, 'the disk is full'); END"
@@ -201,7 +201,7 @@ def test_failure_at_each_step(state: State, statement: str) -> None:
 def test_results_are_recorded_once(state: State) -> None:
     """Results that were recorded before are refused, so that nothing is counted or told twice."""
     decision = decide_on()
-    entry = state.commit(decision, {})
+    entry, _ = state.commit(decision, {})
     state.applied(entry, results(decision))
     before = contents(state)
     with pytest.raises(StateError, match=f"batch {entry} is not in the journal"):
@@ -213,7 +213,7 @@ def test_results_are_recorded_once(state: State) -> None:
 def test_unreadable_journal(tmp_path: Path, text: str) -> None:
     """A journal entry that is not one is told in a sentence, and stays."""
     state = State(tmp_path)
-    entry = state.commit(decide_on(), {})
+    entry, _ = state.commit(decide_on(), {})
     connection = sqlite3.connect(tmp_path / DATABASE_NAME)
     connection.execute("UPDATE batches SET decision = ?", (text,))
     connection.commit()

@@ -39,7 +39,7 @@ def outcome(claim: str = "one", state: FileState = FileState.TOSSED) -> FileOutc
 def finish(state: State, *outcomes: FileOutcome, finished: float = NOW) -> None:
     """Decide on files and end them at once."""
     files = [make_file(each.claim) for each in outcomes]
-    entry = state.commit(Decision(NOW, files, outcomes=list(outcomes)), {})
+    entry, _ = state.commit(Decision(NOW, files, outcomes=list(outcomes)), {})
     state.applied(entry, Results(outcomes=outcomes, finished=finished))
 
 
@@ -152,7 +152,7 @@ def test_names_of_all_kinds(state: State) -> None:
     """Names and sentences may have any characters."""
     odd = replace(make_file(), name="'; DROP TABLE files; --\n\u20ac\\xff", inbound="/in/\u0416")
     ended = replace(OUTCOMES[2], what='"quoted" \u2028 and 100%')
-    entry = state.commit(Decision(NOW, [odd], outcomes=[ended]), {})
+    entry, _ = state.commit(Decision(NOW, [odd], outcomes=[ended]), {})
     assert state.open_batches()[0].decision.files == [odd]
     state.applied(entry, Results(outcomes=[ended], finished=NOW))
     (line,) = state.latest_files(1)

@@ -22,7 +22,7 @@ LAST = {"number": 7, "from": "Mira", "to": "All", "subject": "\u0416 'x'", "msgi
 def add(state: State, *tallies: AreaTally | LinkTally, counters: Mapping[str, int] | None = None) -> None:
     """Carry out a batch that came to this."""
     state.applied(
-        state.commit(Decision(NOW, []), {}),
+        state.commit(Decision(NOW, []), {})[0],
         Results(
             areas=[tally for tally in tallies if isinstance(tally, AreaTally)],
             links=[tally for tally in tallies if isinstance(tally, LinkTally)],

@@ -178,7 +178,7 @@ class Pipeline:
         decision = decide(prepared, self._rules, known, self._state.progress_of(list(claims)), time.time())
         plan = draw_up(batch.pieces, decision, self._rules)
         positions = {target.path: self._shelf.base(target).position() for target in plan.appends}
-        entry = self._state.commit(decision, {path: position.to_json() for path, position in positions.items()})
+        entry, _ = self._state.commit(decision, {path: position.to_json() for path, position in positions.items()})
         self._carry_out(_Work(entry, plan, positions), claims)
 
     def _carry_out(self, work: _Work, claims: Mapping[str, ClaimedFile]) -> None:

@@ -14,7 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from tosser.errors import StateError
 from tosser.rules.decision import Decision
-from tosser.state import dupes, ledger
+from tosser.state import dupes, ledger, shipping
 
 if TYPE_CHECKING:
     import sqlite3
@@ -31,23 +31,44 @@ class OpenBatch:
         id: of the journal entry.
         decision: what was decided; its dupe keys are remembered already and are not repeated here.
         positions: for each base, by path, where it stood before.
+        first_packet: serial number of the first of its packets; 0 when it sends none on.
+        packets: how many serial numbers it has.
     """
 
     id: int
     decision: Decision
     positions: dict[str, dict[str, int]]
+    first_packet: int = 0
+    packets: int = 0
 
 
-def commit(connection: sqlite3.Connection, decision: Decision, positions: Mapping[str, Mapping[str, int]]) -> int:
-    """Make a decision durable; returns the id of its journal entry."""
+def commit(
+    connection: sqlite3.Connection, decision: Decision, positions: Mapping[str, Mapping[str, int]], packets: int
+) -> tuple[int, int]:
+    """Make a decision durable; returns the id of its journal entry and the first serial number for its packets."""
     dupes.remember(connection, decision.dupe_keys, decision.decided)
     ledger.enter(connection, decision.files)
     ledger.advance(connection, decision.progress)
     text = _DECISION.dump_json(decision, exclude={"dupe_keys"}).decode()
+    first = shipping.hand_out(connection, packets, decision.decided)
     cursor = connection.execute(
-        "INSERT INTO batches (decision, positions) VALUES (?, ?)", (text, json.dumps(dict(positions)))
+        "INSERT INTO batches (decision, positions, first_packet, packets) VALUES (?, ?, ?, ?)",
+        (text, json.dumps(dict(positions)), first, packets),
     )
-    return int(cursor.lastrowid or 0)
+    return int(cursor.lastrowid or 0), first
+
+
+def renumber(connection: sqlite3.Connection, batch: int, packets: int, now: float) -> int:
+    """Give an open batch serial numbers anew, when it makes more packets than it was committed with; returns the first.
+
+    Raises:
+        StateError: there is no such batch.
+    """
+    first = shipping.hand_out(connection, packets, now)
+    update = "UPDATE batches SET first_packet = ?, packets = ? WHERE id = ?"
+    if connection.execute(update, (first, packets, batch)).rowcount != 1:
+        raise StateError(f"batch {batch} is not in the journal")
+    return first
 
 
 def forget(connection: sqlite3.Connection, batch: int) -> None:
@@ -66,8 +87,13 @@ def open_batches(connection: sqlite3.Connection) -> list[OpenBatch]:
     Raises:
         StateError: one cannot be read.
     """
-    rows = connection.execute("SELECT id, decision, positions FROM batches ORDER BY id").fetchall()
-    return [OpenBatch(batch, _decision(batch, text), json.loads(positions)) for batch, text, positions in rows]
+    rows = connection.execute(
+        "SELECT id, decision, positions, first_packet, packets FROM batches ORDER BY id"
+    ).fetchall()
+    return [
+        OpenBatch(batch, _decision(batch, text), json.loads(positions), first, packets)
+        for batch, text, positions, first, packets in rows
+    ]
 
 
 def _decision(batch: int, text: str) -> Decision:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tosser.state import dupes, journal, ledger, outbox, totals
+from tosser.state import dupes, journal, ledger, outbox, shipping, totals
 from tosser.state.database import Database
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tosser.state.journal import OpenBatch
     from tosser.state.ledger import LedgerEntry
     from tosser.state.outbox import RefusedTopic, StoredEvent
+    from tosser.state.shipping import BundleName, LinkKey, PacketOut, Placement, StagedMail, StagedPacket
     from tosser.state.totals import AreaTally, AreaTotals, LinkTally, LinkTotals
 
 DATABASE_NAME = "tosser.db"
@@ -36,6 +37,7 @@ class Results:
         events: (id, topic, payload), in order.
         areas: totals to add per area.
         links: totals to add per link.
+        packets: packets that are staged for links.
         counters: totals to add by name.
         finished: Unix seconds.
     """
@@ -44,6 +46,7 @@ class Results:
     events: Sequence[tuple[str, str, bytes]] = ()
     areas: Sequence[AreaTally] = ()
     links: Sequence[LinkTally] = ()
+    packets: Sequence[PacketOut] = ()
     counters: Mapping[str, int] = field(default_factory=dict)
     finished: float = 0.0
 
@@ -100,9 +103,24 @@ class State:
         """Give the progress of those of the files that earlier batches dealt with in part."""
         return self._database.call(ledger.progress_of, claims)
 
-    def commit(self, decision: Decision, positions: Mapping[str, Mapping[str, int]]) -> int:
-        """Make a decision durable before it is carried out; returns the id of its journal entry."""
-        return self._database.call(journal.commit, decision, positions)
+    def commit(
+        self, decision: Decision, positions: Mapping[str, Mapping[str, int]], packets: int = 0
+    ) -> tuple[int, int]:
+        """Make a decision durable before it is carried out.
+
+        Args:
+            decision: what was decided.
+            positions: for each base, by path, where it stands.
+            packets: how many packets it sends on.
+
+        Returns:
+            The id of its journal entry, and the serial number of its first packet; the others follow on it.
+        """
+        return self._database.call(journal.commit, decision, positions, packets)
+
+    def renumber(self, batch: int, packets: int, now: float) -> int:
+        """Give an open batch serial numbers for so many packets, instead of those it has; returns the first."""
+        return self._database.call(journal.renumber, batch, packets, now)
 
     def applied(self, batch: int, results: Results) -> None:
         """Record that a batch has been carried out, with its events and totals; forgets its journal entry.
@@ -123,6 +141,44 @@ class State:
     def outcomes_of(self, claims: Sequence[str]) -> dict[str, FileOutcome]:
         """Give the outcomes of those of the files that have reached their final state."""
         return self._database.call(ledger.outcomes_of, claims)
+
+    # --- packets on their way out
+
+    def outbound_identity(self) -> int:
+        """Give a number by which this tosser knows what it left in an outbound."""
+        return self._database.call(shipping.identity)
+
+    def staged(self, link: LinkKey) -> list[StagedPacket]:
+        """List the packets that wait for a link, in the order in which they were made."""
+        return self._database.call(shipping.staged, link)
+
+    def staged_mail(self) -> list[StagedMail]:
+        """Sum up what waits, for every link that anything waits for."""
+        return self._database.call(shipping.waiting)
+
+    def staged_serials(self) -> set[int]:
+        """List the serial numbers of packets that wait, and of those that open batches may have made."""
+        return self._database.call(shipping.serials)
+
+    def bundles_in(self, directory: str) -> list[BundleName]:
+        """List the bundles of a directory whose names are taken, the latest last."""
+        return self._database.call(shipping.bundles_in, directory)
+
+    def place(self, link: LinkKey, placements: Sequence[Placement], now: float, condition: tuple[str, str]) -> None:
+        """Note that bundles are whole beside their places, and what is wrong with a subject, or that nothing is."""
+        self._database.call(_place, link, placements, now, condition)
+
+    def take_back(self, serials: Iterable[int]) -> None:
+        """Note that packets are not going where they were placed: they wait again."""
+        self._database.call(shipping.take_back, serials)
+
+    def shipped(self, link: LinkKey, serials: Iterable[int], file: str, now: float) -> None:
+        """Forget packets that are where the mailer finds them, and count them; ``file`` is the last they are in."""
+        self._database.call(shipping.shipped, link, serials, file, now)
+
+    def packets_lost(self, serials: Iterable[int]) -> None:
+        """Forget packets that somebody removed before they were shipped."""
+        self._database.call(shipping.lost, serials)
 
     # --- the publisher
 
@@ -182,6 +238,18 @@ def _applied(connection: sqlite3.Connection, batch: int, results: Results) -> No
     ledger.finish(connection, results.outcomes, results.finished)
     outbox.add(connection, results.events, results.finished)
     totals.add(connection, results.areas, results.links, results.counters)
+    shipping.stage(connection, results.packets, results.finished)
+
+
+def _place(
+    connection: sqlite3.Connection,
+    link: LinkKey,
+    placements: Sequence[Placement],
+    now: float,
+    condition: tuple[str, str],
+) -> None:
+    shipping.place(connection, link, placements, now)
+    _set_condition(connection, *condition, now)
 
 
 def _unpublished(connection: sqlite3.Connection, limit: int) -> tuple[list[AreaTotals], list[LinkTotals]]:

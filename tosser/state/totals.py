@@ -25,7 +25,7 @@ class AreaTally:
 
 @dataclass(slots=True)
 class LinkTally:
-    """What one batch adds to one link."""
+    """What one batch adds to one link; what goes out is counted when it is shipped."""
 
     address: str
     network: str
@@ -50,7 +50,7 @@ class AreaTotals:
 
 @dataclass(frozen=True, slots=True)
 class LinkTotals:
-    """A link's totals; ``version`` grows with every change."""
+    """A link's totals, of what came from it and of what went out to it; ``version`` grows with every change."""
 
     address: str
     network: str
@@ -59,6 +59,10 @@ class LinkTotals:
     last_in: float | None
     last_file: str | None
     version: int
+    packets_out: int = 0
+    messages_out: int = 0
+    last_out: float | None = None
+    last_out_file: str | None = None
 
 
 def add(
@@ -107,9 +111,10 @@ def areas(connection: sqlite3.Connection, *, unpublished: int | None = None) -> 
 
 
 def links(connection: sqlite3.Connection, *, unpublished: int | None = None) -> list[LinkTotals]:
-    """List the links that ever sent mail, or at most so many of those that changed since they were published."""
+    """List the links that ever had mail, or at most so many of those that changed since they were published."""
     rows = connection.execute(
-        """SELECT address, network, packets, messages, last_in, last_file, version FROM links
+        """SELECT address, network, packets, messages, last_in, last_file, version, packets_out, messages_out,
+           last_out, last_out_file FROM links
            WHERE version > iif(?1 IS NULL, 0, published) ORDER BY network, address LIMIT coalesce(?1, -1)""",
         (unpublished,),
     )

@@ -1,0 +1,248 @@
+"""Packets on their way to a link: staged, placed beside where the mailer will find them, shipped.
+
+A packet is *placed* in one transaction when the bundle that will hold it is whole, and on the disk, beside its final
+place. So a crash leaves no doubt: what is not placed has gone nowhere and is done again; what is placed is put where
+it belongs, if that has not happened, and is never put there again.
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from tosser.errors import StateError
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterable, Sequence
+
+NAMES_KEPT = 48 * 3600
+"""Seconds for which the name of a bundle is not given again."""
+_PACKETS = "packets"
+_OUTBOUND = "outbound"
+_HIGHEST_SERIAL = 0xFFFF_FFFF
+
+
+class LinkKey(NamedTuple):
+    """How a link is known here: the name of its network, and its address without domain."""
+
+    network: str
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class PacketOut:
+    """A packet that a batch made for a link.
+
+    Attributes:
+        serial: from the range that was handed out with the decision.
+        link: who gets it.
+        size: bytes.
+        messages: how many are in it.
+    """
+
+    serial: int
+    link: LinkKey
+    size: int
+    messages: int
+
+
+@dataclass(frozen=True, slots=True)
+class StagedPacket:
+    """A packet that waits to be shipped.
+
+    Attributes:
+        serial: its number, which is its name.
+        size: bytes.
+        messages: how many are in it.
+        created: Unix seconds.
+        path: the bundle or packet it is placed in; ``None`` while it is not.
+        added: whether that bundle stood there before, with other packets.
+        boxed: whether it lies in a file box, so that no flow file names it.
+    """
+
+    serial: int
+    size: int
+    messages: int
+    created: float
+    path: str | None = None
+    added: bool = False
+    boxed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """A bundle, or a packet on its own, that is whole beside its place.
+
+    Attributes:
+        path: where it will be.
+        serials: the packets that are in it.
+        archiver: what packed it; empty for a packet on its own.
+        added: whether it stood there before, with other packets.
+        boxed: whether that is in a file box.
+    """
+
+    path: str
+    serials: tuple[int, ...]
+    archiver: str = ""
+    added: bool = False
+    boxed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class BundleName:
+    """A bundle whose name is taken.
+
+    Attributes:
+        path: where it is, or was.
+        link: who gets it.
+        archiver: what packed it.
+        created: when it was begun, Unix seconds.
+    """
+
+    path: str
+    link: LinkKey
+    archiver: str
+    created: float
+
+
+@dataclass(frozen=True, slots=True)
+class StagedMail:
+    """What waits to be shipped to one link: ``oldest`` is in Unix seconds."""
+
+    link: LinkKey
+    packets: int
+    size: int
+    oldest: float
+
+
+def hand_out(connection: sqlite3.Connection, packets: int, now: float) -> int:
+    """Give so many serial numbers that nobody else gets; returns the first, 0 when none is wanted.
+
+    Numbers follow the clock, so that those of a database that was lost are hardly given again.
+
+    Raises:
+        StateError: the numbers would not fit 32 bits.
+    """
+    if not packets:
+        return 0
+    row = connection.execute("SELECT value FROM serials WHERE name = ?", (_PACKETS,)).fetchone()
+    first = max((row[0] if row else 0) + 1, int(now))
+    last = first + packets - 1
+    if last > _HIGHEST_SERIAL:
+        raise StateError(f"serial number {last} of a packet does not fit 32 bits: is the clock right?")
+    connection.execute(
+        "INSERT INTO serials (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+        (_PACKETS, last),
+    )
+    return first
+
+
+def identity(connection: sqlite3.Connection) -> int:
+    """Give a number by which this tosser knows what it left in an outbound; made up on first use."""
+    connection.execute(
+        "INSERT INTO serials (name, value) VALUES (?, ?) ON CONFLICT DO NOTHING", (_OUTBOUND, secrets.randbits(48))
+    )
+    (value,) = connection.execute("SELECT value FROM serials WHERE name = ?", (_OUTBOUND,)).fetchone()
+    return int(value)
+
+
+def stage(connection: sqlite3.Connection, packets: Iterable[PacketOut], created: float) -> None:
+    """Enter packets that are staged."""
+    connection.executemany(
+        "INSERT INTO packets (serial, network, link, size, messages, created) VALUES (?, ?, ?, ?, ?, ?)",
+        [(p.serial, *p.link, p.size, p.messages, created) for p in packets],
+    )
+
+
+def staged(connection: sqlite3.Connection, link: LinkKey) -> list[StagedPacket]:
+    """List the packets of a link, in the order in which they were made."""
+    rows = connection.execute(
+        """SELECT serial, size, messages, created, path, added, boxed FROM packets
+           WHERE network = ? AND link = ? ORDER BY serial""",
+        link,
+    )
+    return [
+        StagedPacket(serial, size, messages, created, path, bool(added), bool(boxed))
+        for serial, size, messages, created, path, added, boxed in rows
+    ]
+
+
+def waiting(connection: sqlite3.Connection) -> list[StagedMail]:
+    """Sum up what waits, link by link; what is placed counts no more."""
+    rows = connection.execute(
+        """SELECT network, link, count(*) FILTER (WHERE path IS NULL),
+           coalesce(sum(size) FILTER (WHERE path IS NULL), 0), min(created)
+           FROM packets GROUP BY network, link ORDER BY network, link"""
+    )
+    return [StagedMail(LinkKey(network, address), *facts) for network, address, *facts in rows]
+
+
+def serials(connection: sqlite3.Connection) -> set[int]:
+    """List the serial numbers of packets that wait, and of those that open batches may have made."""
+    found = {int(serial) for (serial,) in connection.execute("SELECT serial FROM packets")}
+    for first, count in connection.execute("SELECT first_packet, packets FROM batches"):
+        found.update(range(first, first + count))
+    return found
+
+
+def place(connection: sqlite3.Connection, link: LinkKey, placements: Sequence[Placement], now: float) -> None:
+    """Note where packets are going: their bundles are whole. Names that were taken long ago are forgotten."""
+    for placement in placements:
+        connection.executemany(
+            "UPDATE packets SET path = ?, added = ?, boxed = ? WHERE serial = ?",
+            [(placement.path, placement.added, placement.boxed, serial) for serial in placement.serials],
+        )
+    connection.executemany(
+        """INSERT INTO bundles (path, network, link, archiver, created) VALUES (?, ?, ?, ?, ?)
+           ON CONFLICT (path) DO UPDATE SET network = excluded.network, link = excluded.link,
+           archiver = excluded.archiver, created = iif(?, created, excluded.created)""",
+        [(p.path, *link, p.archiver, now, p.added) for p in placements if p.archiver],
+    )
+    connection.execute(
+        "DELETE FROM bundles WHERE created < ? AND path NOT IN (SELECT path FROM packets WHERE path IS NOT NULL)",
+        (now - NAMES_KEPT,),
+    )
+
+
+def take_back(connection: sqlite3.Connection, serials: Iterable[int]) -> None:
+    """Note that packets are not going where they were placed: they wait again."""
+    connection.executemany(
+        "UPDATE packets SET path = NULL, added = 0, boxed = 0 WHERE serial = ?", [(serial,) for serial in serials]
+    )
+
+
+def shipped(connection: sqlite3.Connection, link: LinkKey, serials: Iterable[int], file: str, now: float) -> None:
+    """Forget packets that are where the mailer finds them, and count them; ``file`` is the last one they are in."""
+    packets = messages = 0
+    for serial in serials:
+        row = connection.execute("DELETE FROM packets WHERE serial = ? RETURNING messages", (serial,)).fetchone()
+        if row is not None:
+            packets += 1
+            messages += row[0]
+    if packets:
+        connection.execute(
+            """INSERT INTO links (network, address, packets_out, messages_out, last_out, last_out_file, version)
+               VALUES (?, ?, ?, ?, ?, ?, 1)
+               ON CONFLICT (network, address) DO UPDATE SET packets_out = packets_out + excluded.packets_out,
+               messages_out = messages_out + excluded.messages_out, version = version + 1,
+               last_out = excluded.last_out, last_out_file = excluded.last_out_file""",
+            (*link, packets, messages, now, file),
+        )
+
+
+def lost(connection: sqlite3.Connection, serials: Iterable[int]) -> None:
+    """Forget packets that are no longer there."""
+    connection.executemany("DELETE FROM packets WHERE serial = ?", [(serial,) for serial in serials])
+
+
+def bundles_in(connection: sqlite3.Connection, directory: str) -> list[BundleName]:
+    """List the bundles of a directory whose names are taken, the latest last."""
+    rows = connection.execute(
+        """SELECT path, network, link, archiver, created FROM bundles
+           WHERE path > ?1 || '/' AND path < ?1 || '0' AND instr(substr(path, length(?1) + 2), '/') = 0
+           ORDER BY created, path""",  # '0' is the character behind the slash
+        (directory,),
+    )
+    return [BundleName(path, LinkKey(network, link), *facts) for path, network, link, *facts in rows]
