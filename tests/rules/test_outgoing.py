@@ -224,6 +224,18 @@ def test_our_own_programs_send_to_all() -> None:
     assert all(content(packet).endswith(b"\rSEEN-BY: 1/100 200 201\r\x01PATH: 1/200\r\0\0\0") for packet in packets)
 
 
+def test_a_sender_of_another_network_is_no_sender() -> None:
+    """What a program of ours writes under the address of a link of another network is our own: the lists are ours."""
+    fsx = make_network("fsxnet", "21:1/200")
+    links = [make_link(HUB, NET), make_link(PEER, NET), make_link("21:1/100", fsx)]
+    area = make_area("TECH", NET, {link.address: AreaLink() for link in links[:2]})
+    raw = message("TECH", sender="21:1/100", seen_by=["1/201", "5/5"], path=["5/5"])
+    piece = make_piece([raw], sender="21:1/100", dest=US, cls=InboundClass.LOCAL)
+    (found,) = drawn(make_rules([NET, fsx], links, [area]), piece)
+    assert found.link.address.node == 100
+    assert content(found).endswith(b"\rSEEN-BY: 1/100 200 201 5/5\r\x01PATH: 5/5 1/200\r\0\0\0")
+
+
 def test_the_network_of_the_packet_decides_who_sent_it() -> None:
     """Where two networks have a link of that number, the one of the network that the packet is for sent it."""
     rival = make_network("rival", "1337:9/9")

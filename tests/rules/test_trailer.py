@@ -198,10 +198,11 @@ def test_the_aka_of_the_area_counts_at_home() -> None:
 
 def test_addresses_towards_other_zones_are_not_listed_at_home() -> None:
     """An AKA that a link of another zone knows us by says nothing in the list of ours."""
-    links = [linked(HUB), linked(PEER), linked(ABROAD, our_aka=US)]
-    assert trailers(world(*links), HUB, written()) == {
+    net = make_network("tqwnet", US, "1337:2/200", zones=[1337, 42])
+    links = [linked(HUB, net), linked(PEER, net), linked(ABROAD, net, our_aka="1337:2/200")]
+    assert trailers(world(*links, network=net), HUB, written()) == {
         PEER: b"SEEN-BY: 1/100 200 201\r\x01PATH: 1/300 100 200\r",
-        ABROAD: b"SEEN-BY: 1/200 9/300\r\x01PATH: 1/300 100 200\r",
+        ABROAD: b"SEEN-BY: 2/200 9/300\r\x01PATH: 1/300 100 2/200\r",
     }
 
 
@@ -229,12 +230,14 @@ def test_less_of_seen_by(mode: SeenByMode, expected: bytes) -> None:
 def test_links_with_settings_of_their_own() -> None:
     """What is added to or taken from one link's list does not show in the others'; all recipients are in all."""
     tiny = replace(linked(SECOND), seen_by=SeenByMode.TINY)
-    changed = replace(linked("1337:1/203"), sbadd=(Address(1337, 6, 6),), sbstrip=(Address(1337, 1, 100),))
+    more = replace(linked("1337:1/203"), sbadd=(Address(1337, 6, 6),))
+    less = replace(linked("1337:1/204"), sbstrip=(Address(1337, 1, 100),))
     path = b"\x01PATH: 1/300 100 200\r"
-    assert trailers(world(HUB, PEER, tiny, changed), HUB, written()) == {
-        PEER: b"SEEN-BY: 1/100 200 201 202 203\r" + path,
-        SECOND: b"SEEN-BY: 1/200 201 202 203\r" + path,
-        "1337:1/203": b"SEEN-BY: 1/200 201 202 203 6/6\r" + path,
+    assert trailers(world(HUB, PEER, tiny, more, less), HUB, written()) == {
+        PEER: b"SEEN-BY: 1/100 200 201 202 203 204\r" + path,
+        SECOND: b"SEEN-BY: 1/200 201 202 203 204\r" + path,
+        "1337:1/203": b"SEEN-BY: 1/100 200 201 202 203 204 6/6\r" + path,
+        "1337:1/204": b"SEEN-BY: 1/200 201 202 203 204\r" + path,
     }
 
 

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from tosser.codec.kludge import find_value
 from tosser.codec.message import origin_address
 from tosser.codec.seenby import parse_nodes
-from tosser.rules.remembered import Remembered
-from tosser.rules.trailer import listed_zone, make_groups, node_of, nodes_in, weigh_lines
+from tosser.rules.remembered import Remembered, weigh_lines
+from tosser.rules.trailer import listed_zone, make_groups, node_of, nodes_in
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

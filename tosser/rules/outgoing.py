@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from tosser.address import Address
 from tosser.codec.packed_message import build_message_head, build_message_tail
 from tosser.codec.packet import TERMINATOR
-from tosser.codec.packet_header import PacketHeader, PacketType, build_packet_header
+from tosser.codec.packet_header import PacketHeader, build_packet_header
 from tosser.rules.export import exports_of
 from tosser.rules.trailer import export_text
 
@@ -73,9 +73,7 @@ def draw_packets(pieces: Sequence[Piece], decision: Decision, rules: Rulebook, c
 
 
 def _sender(decided: PieceDecision, rules: Rulebook) -> Address | None:
-    """Find the link that sent a piece; ``None`` for our own programs."""
-    if not decided.link:
-        return None
+    """Find the link that sent a piece; ``None`` where none of the network did."""
     links = rules.links_at(Address.parse(decided.sender))
     return next((link.address for link in links if link.network == decided.network), None)
 
@@ -164,7 +162,7 @@ def _packet_header(link: Link, created: datetime) -> bytes:
             orig=link.our_aka,
             dest=link.address,
             password=link.packet_password,
-            created=None if link.packet_type is PacketType.TYPE_2_2 else created,
+            created=created,
             product=PRODUCT,
             revision=REVISION,
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -45,3 +45,8 @@ class Remembered(dict[K, V]):
         self._weight += weight
         self[question] = answer
         return answer
+
+
+def weigh_lines(lines: Iterable[bytes]) -> int:
+    """Tell how many bytes are in some lines."""
+    return sum(map(len, lines))

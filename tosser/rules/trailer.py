@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from tosser.codec.seenby import format_path, format_seen_by, parse_nodes
 from tosser.rules.network import SeenByMode
-from tosser.rules.remembered import Remembered
+from tosser.rules.remembered import Remembered, weigh_lines
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -110,11 +110,6 @@ def _own(area: Area, link: Link) -> Address:
 def export_text(text: MessageText, trailer: bytes) -> bytes:
     """Compose the text that is sent on: everything up to the Origin byte for byte, then the transport lines."""
     return text.transit + trailer
-
-
-def weigh_lines(lines: Iterable[bytes]) -> int:
-    """Tell how many bytes are in some lines."""
-    return sum(map(len, lines))
 
 
 def _write_seen_by(asked: tuple[Group, tuple[bytes, ...]]) -> bytes:

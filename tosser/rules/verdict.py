@@ -22,12 +22,14 @@ from tosser.reason import Reason
 from tosser.rules.export import exports_of
 from tosser.rules.netmail import netmail_addresses
 from tosser.rules.network import StoreKind
+from tosser.rules.remembered import Remembered, weigh_lines
 
 if TYPE_CHECKING:
     from collections.abc import Container
 
     from tosser.codec.message import MessageText
     from tosser.codec.packet import PackedMessage, PacketHeader
+    from tosser.codec.seenby import Node
     from tosser.rules.network import Area, Network, Rulebook
     from tosser.rules.policy import PacketVerdict
 
@@ -180,7 +182,7 @@ class Judge:
         sender = self._packet.sender
         if not text.path or sender.zone != area.aka.zone or find_value(text.kludges, b"RESCANNED") is not None:
             return None
-        nodes, round_trip = _read_path(text.path)
+        nodes, round_trip = _paths[text.path]
         own = {(aka.net, aka.node) for aka in self._network.addresses if aka.zone == sender.zone and not aka.point}
         begins_here = self._packet.local or (sender.point and (sender.net, sender.node) in own)
         if not own.isdisjoint(nodes) and not (begins_here and len(nodes) == 1):
@@ -208,10 +210,14 @@ class Judge:
         return verdict
 
 
-@lru_cache(maxsize=4096)
-def _read_path(path: tuple[bytes, ...]) -> tuple[tuple[tuple[int, int], ...], bool]:
+def _read_path(path: tuple[bytes, ...]) -> tuple[tuple[Node, ...], bool]:
     nodes = parse_nodes(path)
     return nodes, circular(nodes)
+
+
+_NODE_TO_TEXT = 32
+"""How many times as large as the text it was read from a list of nodes is."""
+_paths = Remembered(_read_path, lambda path: _NODE_TO_TEXT * weigh_lines(path))
 
 
 @lru_cache(maxsize=8192)
