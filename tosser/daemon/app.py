@@ -19,7 +19,7 @@ from tosser.daemon import logs
 from tosser.daemon.notify import Notifier
 from tosser.daemon.parts import build_node, make_directories
 from tosser.daemon.service import Service
-from tosser.errors import ConfigError, ConfigProblem
+from tosser.errors import ConfigError, ConfigProblem, StateError
 from tosser.events.payloads import config_event
 from tosser.state.lock import StateLock
 from tosser.state.state import State
@@ -70,8 +70,9 @@ class Daemon:
         self._state = state
         self._notifier = Notifier.from_environment(environ)
         self._stop = False
-        self._service: Service | None = None
+        self._reload_due = False
         self._since = time.time()
+        self._service = self._serve(config)
 
     async def run(self) -> None:
         """Serve until a signal says stop."""
@@ -80,41 +81,58 @@ class Daemon:
             loop.add_signal_handler(number, self._stop_soon)
         loop.add_signal_handler(signal.SIGHUP, self._reload_soon)
         log.info("starting", version=__version__, config=str(self._path))
+        await asyncio.to_thread(self._state.set_condition, CONFIGURATION, "", time.time())
         while not self._stop:
-            self._service = Service(self._config, self._state, self._notifier, self._since)
             await self._service.run()
-            if not self._stop:
-                await asyncio.to_thread(self._reload)
+            while self._reload_due and not self._stop:
+                self._reload_due = False
+                await self._reload()
         log.info("stopped")
+
+    def _serve(self, config: Config) -> Service:
+        return Service(config, self._state, self._notifier, self._since)
 
     def _stop_soon(self) -> None:
         self._stop = True
         self._notifier.stopping()
         log.info("stopping")
-        if self._service is not None:
-            self._service.finish()
+        self._service.finish()
 
     def _reload_soon(self) -> None:
+        self._reload_due = True
         self._notifier.reloading()
-        if self._service is not None:
-            self._service.finish()
+        self._service.finish()
 
-    def _reload(self) -> None:
+    async def _reload(self) -> None:
         """Read the configuration again; what cannot be used leaves the old one in force."""
         problems: Sequence[ConfigProblem] = ()
         try:
-            config = load_config(self._path, self._environ)
-        except ConfigError as error:
-            problems = error.problems
+            config = await asyncio.to_thread(self._read)
+            self._service = self._serve(config)
+        except (ConfigError, StateError) as error:
+            problems = error.problems if isinstance(error, ConfigError) else [self._problem(str(error))]
+            self._service = self._serve(self._config)
         else:
-            if config.paths.state != self._config.paths.state:
-                what = "another state directory takes a restart"
-                problems = [ConfigProblem(str(self._path), 0, 0, "paths.state", what)]
-            else:
-                self._config = config
-                make_directories(config)
-                logs.configure(config.log.level, config.log.format)
-        self._tell_reload(problems)
+            self._config = config
+            logs.configure(config.log.level, config.log.format)
+        await asyncio.to_thread(self._tell_reload, problems)
+
+    def _read(self) -> Config:
+        """Read the configuration for another service of this process.
+
+        Raises:
+            ConfigError: it has mistakes.
+            StateError: this process, or this machine, cannot work by it.
+        """
+        config = load_config(self._path, self._environ)
+        if config.paths.state != self._config.paths.state:
+            raise StateError("another state directory takes a restart")
+        make_directories(config)
+        return config
+
+    def _problem(self, what: str) -> ConfigProblem:
+        """Make a problem of what is wrong outside of the file."""
+        return ConfigProblem(str(self._path), 0, 0, "paths", what)
 
     def _tell_reload(self, problems: Sequence[ConfigProblem]) -> None:
         now = time.time()

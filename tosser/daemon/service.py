@@ -26,7 +26,8 @@ log = structlog.get_logger()
 
 TOSS = "toss"
 INBOUND = "inbound"
-"""Subjects of conditions: what stops the toss, and what is wrong with inbound directories."""
+METRICS = "metrics"
+"""Subjects of conditions: what stops the toss, what is wrong with inbound directories, or with serving figures."""
 RETRY_SECONDS = 5.0
 """How long after trouble, or while batches wait for a lock, the next pass begins."""
 HOUSE_MINUTES = 60
@@ -68,7 +69,7 @@ class Service:
         Raises:
             ExceptionGroup: a task failed that must not; the process should end and be started again.
         """
-        metrics = self._serve_metrics()
+        metrics = await self._serve_metrics()
         try:
             async with asyncio.TaskGroup() as group:
                 helpers = [
@@ -184,8 +185,10 @@ class Service:
         oldest = self._parts.spool.scan().oldest_waiting
         return 0.0 if oldest is None else max(time.time() - oldest, 0.0)
 
-    def _serve_metrics(self) -> MetricsServer | None:
+    async def _serve_metrics(self) -> MetricsServer | None:
+        """Listen for scrapers; a port that cannot be had is no reason to leave mail lying."""
         if self._config.metrics is None:
+            await self._condition(METRICS, "")
             return None
         host, port = self._config.metrics.listen
         publisher = self._parts.publisher
@@ -194,4 +197,10 @@ class Service:
             connected=lambda: publisher is not None and publisher.statistics().connected,
             waiting=self._oldest_waiting,
         )
-        return MetricsServer(host, port, collector)
+        try:
+            server = MetricsServer(host, port, collector)
+        except OSError as error:
+            await self._condition(METRICS, f"cannot listen on {host}:{port}: {error.strerror or error}")
+            return None
+        await self._condition(METRICS, "")
+        return server
