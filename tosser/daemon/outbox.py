@@ -100,9 +100,10 @@ class StateOutbox:
             address = Address.parse(link.address)
         except AddressError:
             return None
+        sent = LastFile(link.last_out_file, link.last_out) if link.last_out_file and link.last_out else None
         received = LastFile(link.last_file, link.last_in) if link.last_file and link.last_in else None
         return link_state_event(
             self._node, id=f"link/{link.network}/{link.address}/{link.version}", time=link.last_in or time.time(),
-            network=link.network, link=address, received=received, sent=None, packets=link.packets,
+            network=link.network, link=address, received=received, sent=sent, packets=link.packets,
             messages=link.messages, backlog_files=0, backlog_bytes=0, paused=False,
         )  # fmt: skip

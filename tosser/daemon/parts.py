@@ -13,6 +13,7 @@ from tosser.daemon.intake import archive_limits, build_archivers, build_reader, 
 from tosser.daemon.outbox import StateOutbox
 from tosser.daemon.pipeline import Pipeline
 from tosser.daemon.report import Reporter
+from tosser.daemon.sending import Sending
 from tosser.errors import StateError
 from tosser.events.event import Node, source_of
 from tosser.events.payloads import dropped_event
@@ -93,6 +94,7 @@ def build_parts(
         keeper=AsideKeeper(Quarantine(config.paths.state), archive_limits(config), archivers),
         state=state,
         shelf=shelf,
+        sending=Sending(rules, None, None),
         reporter=Reporter(rules, node),
         rules=rules,
         lock_wait=config.toss.lock_wait,

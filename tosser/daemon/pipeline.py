@@ -29,12 +29,14 @@ if TYPE_CHECKING:
 
     from tosser.codec.stored import BaseMessage
     from tosser.daemon.report import Reporter
+    from tosser.daemon.sending import Sending
     from tosser.inbound.aside import AsideKeeper
     from tosser.inbound.reading import Reader
     from tosser.inbound.spool import ClaimedFile, Spool
     from tosser.rules.batch import Piece
     from tosser.rules.decision import Decision, FileOutcome
     from tosser.rules.network import Rulebook
+    from tosser.rules.outgoing import OutPacket
     from tosser.rules.plan import Plan
     from tosser.rules.verdict import Target
     from tosser.state.journal import OpenBatch
@@ -62,6 +64,8 @@ class PassReport:
         messages: messages by reason code.
         set_aside: files and bundle members that were kept instead of tossed.
         trouble: why the pass stopped before all was done, as a sentence; empty when it did not.
+        sent: packets that were handed to the mailer.
+        busy_links: links whose mail waits because another program has locked them.
         surprised: whether something failed that should not; the files concerned are tried again by the next pass.
     """
 
@@ -69,16 +73,20 @@ class PassReport:
     messages: Counter[str] = field(default_factory=Counter)
     set_aside: int = 0
     trouble: str = ""
+    sent: int = 0
+    busy_links: list[str] = field(default_factory=list)
     surprised: bool = False
 
 
 @dataclass(slots=True)
 class _Work:
-    """A decision to be carried out: its journal entry, the plan, and where the bases stood."""
+    """A decision to be carried out: its journal entry, the plan, where the bases stood, and what is sent on."""
 
     entry: int
     plan: Plan
     positions: Mapping[str, BasePosition]
+    packets: Sequence[OutPacket]
+    first_packet: int
     again: bool = False
 
 
@@ -91,6 +99,7 @@ class Pipeline:
         keeper: sets files and bundle members aside.
         state: the journal and all that is counted.
         shelf: the message bases.
+        sending: makes and ships the packets for links.
         reporter: makes events and totals of what was done.
         rules: the sysop's world.
         lock_wait: seconds to wait for another program's lock on a base.
@@ -107,6 +116,7 @@ class Pipeline:
         keeper: AsideKeeper,
         state: State,
         shelf: Shelf,
+        sending: Sending,
         reporter: Reporter,
         rules: Rulebook,
         lock_wait: float,
@@ -119,6 +129,7 @@ class Pipeline:
         self._keeper = keeper
         self._state = state
         self._shelf = shelf
+        self._sending = sending
         self._reporter = reporter
         self._rules = rules
         self._lock_wait = lock_wait
@@ -154,6 +165,7 @@ class Pipeline:
                 if not claimed:
                     break
                 self._toss_files(claimed)
+            self._ship()
         except (StateError, StoreError, OSError) as error:
             self._report.trouble = str(error)
             log.error("toss_stopped", error=str(error), input="kept")  # noqa: TRY400 - a sentence, not a traceback
@@ -177,9 +189,11 @@ class Pipeline:
         known = self._state.known_dupes(prepared.all_keys())
         decision = decide(prepared, self._rules, known, self._state.progress_of(list(claims)), time.time())
         plan = draw_up(batch.pieces, decision, self._rules)
+        packets = self._sending.draw(batch.pieces, decision)
         positions = {target.path: self._shelf.base(target).position() for target in plan.appends}
-        entry, _ = self._state.commit(decision, {path: position.to_json() for path, position in positions.items()})
-        self._carry_out(_Work(entry, plan, positions), claims)
+        recorded = {path: position.to_json() for path, position in positions.items()}
+        entry, first_packet = self._state.commit(decision, recorded, len(packets))
+        self._carry_out(_Work(entry, plan, positions, packets, first_packet), claims)
 
     def _carry_out(self, work: _Work, claims: Mapping[str, ClaimedFile]) -> None:
         numbers = self._store(work)
@@ -189,7 +203,8 @@ class Pipeline:
         notes = [
             self._keeper.keep_member(item, claims[item.claim]) for item in decision.set_aside if item.member is not None
         ]
-        self._state.applied(work.entry, self._reporter.results(work.plan, numbers, notes, time.time()))
+        staged = self._sending.stage(work.packets, work.first_packet)
+        self._state.applied(work.entry, self._reporter.results(work.plan, numbers, notes, staged, time.time()))
         self._parked.pop(work.entry, None)
         self._count(decision)
         tell(work.plan)
@@ -266,6 +281,12 @@ class Pipeline:
             self._failed.update(claims)
             self._report.surprised = True
 
+    def _ship(self) -> None:
+        """Hand to the mailer what is staged; what belongs to a locked link waits for the next pass."""
+        report = self._sending.ship(self._beat)
+        self._report.sent += report.packets
+        self._report.busy_links = report.busy
+
     def _count(self, decision: Decision) -> None:
         for outcome in decision.outcomes:
             self._report.files[outcome.state] += 1
@@ -293,7 +314,10 @@ class Pipeline:
         pieces = self._read_again(batch, claims)
         plan = draw_up(pieces, batch.decision, self._rules)
         positions = {path: BasePosition.from_json(position) for path, position in batch.positions.items()}
-        self._carry_out(_Work(batch.id, plan, positions, again=True), claims)
+        packets, first = self._sending.draw(pieces, batch.decision), batch.first_packet
+        if len(packets) > batch.packets:  # the configuration has changed since
+            first = self._state.renumber(batch.id, len(packets), time.time())
+        self._carry_out(_Work(batch.id, plan, positions, packets, first, again=True), claims)
 
     def _read_again(self, batch: OpenBatch, claims: Mapping[str, ClaimedFile]) -> list[Piece]:
         pieces: list[Piece] = []

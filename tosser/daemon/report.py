@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from tosser.rules.network import Rulebook
     from tosser.rules.plan import Entry, Plan
     from tosser.rules.verdict import Target
+    from tosser.state.shipping import PacketOut
 
 
 class Reporter:
@@ -49,7 +50,12 @@ class Reporter:
         self._node = node
 
     def results(
-        self, plan: Plan, numbers: Mapping[Target, Sequence[int]], notes: Sequence[Note], finished: float
+        self,
+        plan: Plan,
+        numbers: Mapping[Target, Sequence[int]],
+        notes: Sequence[Note],
+        packets: Sequence[PacketOut],
+        finished: float,
     ) -> Results:
         """Sum up a batch that was carried out.
 
@@ -57,6 +63,7 @@ class Reporter:
             plan: what was to be written.
             numbers: for each base the numbers its messages got, in the order of the plan.
             notes: of what was set aside.
+            packets: what was staged for links.
             finished: Unix seconds.
         """
         events: list[Event] = []
@@ -73,6 +80,7 @@ class Reporter:
             events=[(event.id, event.topic, event.payload) for event in events],
             areas=_area_tallies(plan, numbers, self._default_charset),
             links=_link_tallies(plan),
+            packets=packets,
             counters=_counters(plan.decision),
             finished=finished,
         )

@@ -107,7 +107,7 @@ class Service:
         """Wait for something to do; under steady load let files gather, so that they share a batch and its syncs."""
         if self._finishing.is_set():
             return
-        if report.trouble or report.surprised or self._parts.pipeline.parked:
+        if report.trouble or report.surprised or report.busy_links or self._parts.pipeline.parked:
             await self._parts.watcher.wait(RETRY_SECONDS if not report.surprised else 0.1)
             return
         scan = await asyncio.to_thread(self._parts.spool.scan)
