@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from tosser.rules.plan import Plan
     from tosser.rules.verdict import Target
     from tosser.state.journal import OpenBatch
+    from tosser.state.shipping import LinkKey
     from tosser.state.state import State
     from tosser.stores.shelf import Shelf
 
@@ -131,7 +132,8 @@ class Pipeline:
         self._shelf = shelf
         self._sending = sending
         self._reporter = reporter
-        self._rules = rules
+        self._rules = self._configured = rules
+        self._paused: set[LinkKey] = set()
         self._lock_wait = lock_wait
         self._synced = synced
         self._beat = beat
@@ -158,6 +160,7 @@ class Pipeline:
         """
         self._report = PassReport()
         try:
+            self._heed_pauses()
             self._carry_out_open_batches()
             self._toss_leftovers()
             while not self._stopping() and len(self._parked) < MAX_PARKED:
@@ -280,6 +283,14 @@ class Pipeline:
             self._trusted.difference_update(claims)
             self._failed.update(claims)
             self._report.surprised = True
+
+    def _heed_pauses(self) -> None:
+        """Leave links out that were paused, or let them in again, since the last pass."""
+        paused = {pause.link for pause in self._state.paused_links()}
+        if paused != self._paused:
+            self._paused = paused
+            self._rules = self._configured.with_paused(paused)
+            self._sending.use(self._rules)
 
     def _ship(self) -> None:
         """Hand to the mailer what is staged; what belongs to a locked link waits for the next pass."""

@@ -1,7 +1,7 @@
 """Sending on: the packets of a batch are staged with it, and shipped when the inbounds have nothing more.
 
-A link whose flow files another program has locked waits, and the others do not; a link that is paused, or no longer in
-the configuration, keeps what is staged for it.
+A link whose flow files another program has locked waits, and the others do not; a link that is no longer in the
+configuration keeps what is staged for it.
 """
 
 from __future__ import annotations
@@ -56,6 +56,10 @@ class Sending:
         self._staging = staging
         self._shipper = shipper
 
+    def use(self, rules: Rulebook) -> None:
+        """Work by other rules from now on."""
+        self._rules = rules
+
     def draw(self, pieces: Sequence[Piece], decision: Decision) -> list[OutPacket]:
         """Compose the packets that a decision sends on."""
         created = datetime.fromtimestamp(decision.decided)  # noqa: DTZ006 - packet headers have local time
@@ -88,7 +92,7 @@ class Sending:
             return report
         for key in self._shipper.links_waiting():
             link = self._link(key)
-            if link is None or link.paused:
+            if link is None:
                 continue
             try:
                 shipped = self._shipper.ship(link)

@@ -13,7 +13,7 @@ from tosser.codec.flow import Flavour
 from tosser.codec.packet_header import PacketType
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from tosser.address import Address
 
@@ -210,6 +210,14 @@ class Rulebook:
             by_node.setdefault((at.net, at.node, at.point), []).append(link)
         object.__setattr__(self, "_zones", zones)
         object.__setattr__(self, "_links_by_node", by_node)
+
+    def with_paused(self, paused: Collection[tuple[str, str]]) -> Rulebook:
+        """Give a rulebook in which these links, by network and address without domain, are paused as well."""
+        links = {
+            address: replace(link, paused=True) if (link.network, str(address.without_domain)) in paused else link
+            for address, link in self.links.items()
+        }
+        return replace(self, links=links)
 
     def with_domain(self, address: Address) -> Address:
         """Add the domain of the zone's network where the address has none and the zone belongs to one network only."""

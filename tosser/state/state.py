@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tosser.state import dupes, journal, ledger, outbox, shipping, totals
+from tosser.state import dupes, journal, ledger, outbox, pauses, shipping, totals
 from tosser.state.database import Database
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tosser.state.journal import OpenBatch
     from tosser.state.ledger import LedgerEntry
     from tosser.state.outbox import RefusedTopic, StoredEvent
+    from tosser.state.pauses import Pause
     from tosser.state.shipping import BundleName, LinkKey, PacketOut, Placement, StagedMail, StagedPacket
     from tosser.state.totals import AreaTally, AreaTotals, LinkTally, LinkTotals
 
@@ -179,6 +180,20 @@ class State:
     def packets_lost(self, serials: Iterable[int]) -> None:
         """Forget packets that somebody removed before they were shipped."""
         self._database.call(shipping.lost, serials)
+
+    # --- paused links
+
+    def pause_link(self, entry: Pause) -> None:
+        """Pause a link; one that is paused already stays as it is."""
+        self._database.call(pauses.pause, entry)
+
+    def resume_link(self, link: LinkKey) -> bool:
+        """End the pause of a link; tells whether it was paused."""
+        return self._database.call(pauses.resume, link)
+
+    def paused_links(self) -> list[Pause]:
+        """List the links that are paused at run time."""
+        return self._database.call(pauses.listing)
 
     # --- the publisher
 

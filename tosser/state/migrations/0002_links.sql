@@ -36,3 +36,13 @@ CREATE TABLE bundles (
     created REAL NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX bundles_old ON bundles (created);
+
+-- Links that get nothing for now, by a command or because too much waits for them.
+CREATE TABLE paused (
+    network TEXT NOT NULL,
+    link TEXT NOT NULL,                 -- without domain
+    since REAL NOT NULL,
+    who TEXT NOT NULL,
+    why TEXT NOT NULL,
+    PRIMARY KEY (network, link)
+) STRICT, WITHOUT ROWID;

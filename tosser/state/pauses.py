@@ -1,0 +1,61 @@
+"""Links that are paused at run time: who paused them, when and why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tosser.state.shipping import LinkKey
+
+if TYPE_CHECKING:
+    import sqlite3
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """One paused link.
+
+    Attributes:
+        link: which.
+        since: Unix seconds.
+        who: who paused it: a person, or ``auto``.
+        why: in a sentence.
+    """
+
+    link: LinkKey
+    since: float
+    who: str
+    why: str
+
+
+def pause(connection: sqlite3.Connection, entry: Pause) -> None:
+    """Pause a link; one that is paused already stays as it is. Its published state changes."""
+    cursor = connection.execute(
+        "INSERT OR IGNORE INTO paused (network, link, since, who, why) VALUES (?, ?, ?, ?, ?)",
+        (*entry.link, entry.since, entry.who, entry.why),
+    )
+    if cursor.rowcount:
+        _touch(connection, entry.link)
+
+
+def resume(connection: sqlite3.Connection, link: LinkKey) -> bool:
+    """End the pause of a link; tells whether it was paused."""
+    cursor = connection.execute("DELETE FROM paused WHERE network = ? AND link = ?", link)
+    if cursor.rowcount:
+        _touch(connection, link)
+    return bool(cursor.rowcount)
+
+
+def listing(connection: sqlite3.Connection) -> list[Pause]:
+    """List the paused links."""
+    rows = connection.execute("SELECT network, link, since, who, why FROM paused ORDER BY network, link")
+    return [Pause(LinkKey(network, link), since, who, why) for network, link, since, who, why in rows]
+
+
+def _touch(connection: sqlite3.Connection, link: LinkKey) -> None:
+    """Make the publisher tell how the link stands now."""
+    connection.execute(
+        """INSERT INTO links (network, address, version) VALUES (?, ?, 1)
+           ON CONFLICT (network, address) DO UPDATE SET version = version + 1""",
+        link,
+    )
