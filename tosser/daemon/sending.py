@@ -77,7 +77,7 @@ class Sending:
             PacketOut(serial, key_of(packet.link), packet.size, packet.messages)
             for serial, packet in enumerate(packets, first)
         ]
-        self._staging.write([(out.link, out.serial, packet.chunks) for out, packet in zip(made, packets, strict=True)])
+        self._staging.write([(out.serial, packet.chunks) for out, packet in zip(made, packets, strict=True)])
         return made
 
     def ship(self, beat: Callable[[], None]) -> ShipmentReport:
