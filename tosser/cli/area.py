@@ -43,10 +43,11 @@ def list_areas(context: typer.Context, *, as_json: JsonOption = False) -> None:
         return
     now = time.time()
     say_table(
-        ("NETWORK", "TAG", "STORE", "LINKS", "MESSAGES", "DUPES", "LAST", "DESCRIPTION"),
+        ("NETWORK", "TAG", "STORE", "PAUSED", "LINKS", "MESSAGES", "DUPES", "LAST", "DESCRIPTION"),
         [
             (
-                row["network"], row["tag"], row["store"], len(row["links"]), row["messages"], row["duplicates"],
+                row["network"], row["tag"], row["store"], "yes" if row["paused"] else "no", len(row["links"]),
+                row["messages"], row["duplicates"],
                 ago(totals[row["network"], row["tag"]].last_at, now) if row["last"] else None, row["description"],
             )
             for row in rows

@@ -3,56 +3,184 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from tosser.address import Address
 from tosser.cli.context import load, look_at_state
-from tosser.cli.output import JsonOption, ago, say_json, say_table, utc
+from tosser.cli.output import Exit, JsonOption, ago, complain, say, say_json, say_table, utc
 from tosser.config.world import build_rulebook
+from tosser.errors import AddressError
+
+if TYPE_CHECKING:
+    from tosser.config.model import Config
+    from tosser.rules.network import Link, Rulebook
+    from tosser.state.totals import LinkTotals
 
 app = typer.Typer(help="The systems we exchange mail with.", no_args_is_help=True)
 
 
 @app.command("list")
 def list_links(context: typer.Context, *, as_json: JsonOption = False) -> None:
-    """List the links: who they are, and what came in from them."""
+    """List the links: who they are, how they are sent to, what went in and out."""
     config = load(context)
     rules = build_rulebook(config)
-    overview = look_at_state(config)
-    totals = {(link.network, link.address): link for link in overview.links} if overview else {}
-    rows: list[dict[str, Any]] = []
-    for link in sorted(rules.links.values(), key=lambda link: link.address):
-        address = str(link.address.without_domain)
-        total = totals.get((link.network, address))
-        rows.append(
-            {
-                "network": link.network,
-                "address": address,
-                "name": link.name,
-                "sysop": link.sysop,
-                "our_aka": str(link.our_aka.without_domain),
-                "packet_password": bool(link.packet_password),
-                "areas": sum(link.address in area.links for area in rules.areas.values()),
-                "packets": total.packets if total else 0,
-                "messages": total.messages if total else 0,
-                "last_in": utc(total.last_in) if total else None,
-                "last_file": total.last_file if total else None,
-            }
-        )
+    totals = _totals(config)
+    links = sorted(rules.links.values(), key=lambda link: link.address)
+    found = [_total(link, totals) for link in links]
+    rows = [_facts(link, rules, total) for link, total in zip(links, found, strict=True)]
     if as_json:
         say_json(rows)
         return
     now = time.time()
     say_table(
-        ("NETWORK", "ADDRESS", "NAME", "OUR AKA", "PASSWORD", "AREAS", "PACKETS", "MESSAGES", "LAST IN"),
+        (
+            "NETWORK", "ADDRESS", "NAME", "OUR AKA", "PASSWORD", "GETS", "PAUSED", "AREAS", "IN", "LAST IN", "OUT",
+            "LAST OUT",
+        ),
         [
             (
                 row["network"], row["address"], row["name"], row["our_aka"], "yes" if row["packet_password"] else "no",
-                row["areas"], row["packets"], row["messages"],
-                ago(totals[row["network"], row["address"]].last_in, now) if row["last_in"] else None,
+                f"{row['packet_type']} {row['archiver']} {row['flavour']}", "yes" if row["paused"] else "no",
+                row["areas"], row["messages"], ago(total.last_in if total else None, now),
+                row["messages_out"], ago(total.last_out if total else None, now),
             )
-            for row in rows
+            for row, total in zip(rows, found, strict=True)
         ],
         "There are no links.",
     )  # fmt: skip
+
+
+@app.command("show")
+def show(
+    context: typer.Context,
+    address: Annotated[str, typer.Argument(metavar="ADDRESS", help="Its address, as 1337:1/100 or 1337:1/100@tqwnet.")],
+    *,
+    as_json: JsonOption = False,
+) -> None:
+    """Show all settings of one link, its areas, and what went in and out."""
+    config = load(context)
+    rules = build_rulebook(config)
+    link = _find(address, rules)
+    total = _total(link, _totals(config))
+    facts = _facts(link, rules, total) | _settings(link, rules)
+    if as_json:
+        say_json(facts)
+    else:
+        _show(facts, total)
+
+
+def _find(text: str, rules: Rulebook) -> Link:
+    """Find the link that is meant, or end the command."""
+    try:
+        found = rules.links_at(Address.parse(text))
+    except AddressError as error:
+        complain(f"tosser: {error}")
+        raise typer.Exit(Exit.USAGE) from None
+    if len(found) == 1:
+        return found[0]
+    networks = " and ".join(link.network for link in found)
+    complain(
+        f"tosser: {text} is in networks {networks}; add @ and its domain" if found else f"tosser: {text} is no link"
+    )
+    raise typer.Exit(Exit.FAILED)
+
+
+def _totals(config: Config) -> dict[tuple[str, str], LinkTotals]:
+    overview = look_at_state(config)
+    return {(link.network, link.address): link for link in overview.links} if overview else {}
+
+
+def _total(link: Link, totals: dict[tuple[str, str], LinkTotals]) -> LinkTotals | None:
+    return totals.get((link.network, str(link.address.without_domain)))
+
+
+def _facts(link: Link, rules: Rulebook, total: LinkTotals | None) -> dict[str, Any]:
+    """Tell what the list tells of a link."""
+    return {
+        "network": link.network,
+        "address": str(link.address.without_domain),
+        "name": link.name,
+        "sysop": link.sysop,
+        "our_aka": str(link.our_aka.without_domain),
+        "packet_password": bool(link.packet_password),
+        "packet_type": link.packet_type.value,
+        "archiver": link.archiver,
+        "flavour": link.flavour.value,
+        "filebox": link.filebox or None,
+        "paused": link.paused,
+        "areas": sum(link.address in area.links for area in rules.areas.values()),
+        "packets": total.packets if total else 0,
+        "messages": total.messages if total else 0,
+        "last_in": utc(total.last_in) if total else None,
+        "last_file": total.last_file if total else None,
+        "packets_out": total.packets_out if total else 0,
+        "messages_out": total.messages_out if total else 0,
+        "last_out": utc(total.last_out) if total else None,
+        "last_out_file": total.last_out_file if total else None,
+    }
+
+
+def _settings(link: Link, rules: Rulebook) -> dict[str, Any]:
+    """Tell what the list leaves out; never a password."""
+    areas = [area for area in rules.areas.values() if link.address in area.links]
+    return {
+        "domain": link.address.domain,
+        "same_system_as": str(link.same_system_as.without_domain) if link.same_system_as else None,
+        "max_packet": link.max_packet,
+        "max_bundle": link.max_bundle,
+        "seen_by": link.seen_by.value if link.seen_by else None,
+        "sbadd": [str(node) for node in link.sbadd],
+        "sbstrip": [str(node) for node in link.sbstrip],
+        "sbignore": link.sbignore,
+        "linked": [
+            {
+                "tag": area.tag,
+                "read": area.links[link.address].read,
+                "write": area.links[link.address].write,
+                "mandatory": area.links[link.address].mandatory,
+            }
+            for area in sorted(areas, key=lambda area: area.tag)
+        ],
+    }
+
+
+def _show(facts: dict[str, Any], total: LinkTotals | None) -> None:
+    bundles = f"{facts['archiver']} bundles of at most {facts['max_bundle']} bytes"
+    lines = {
+        "address": f"{facts['address']} in {facts['network']}" + (", paused" if facts["paused"] else ""),
+        "name": facts["name"] or "not told",
+        "sysop": facts["sysop"] or "not told",
+        "also": facts["same_system_as"],
+        "our aka": facts["our_aka"],
+        "password": "set" if facts["packet_password"] else "none",
+        "packets": f"type {facts['packet_type']}, of at most {facts['max_packet']} bytes",
+        "bundles": "none, it gets bare packets" if facts["archiver"] == "none" else bundles,
+        "sent by": f"file box {facts['filebox']}" if facts["filebox"] else f"outbound, {facts['flavour']}",
+        "seen-by": facts["seen_by"] or "as the area says",
+        "sbadd": ", ".join(facts["sbadd"]),
+        "sbstrip": ", ".join(facts["sbstrip"]),
+        "sbignore": "gets messages although it stands in SEEN-BY" if facts["sbignore"] else "",
+    }
+    if total:
+        now = time.time()
+        lines["in"] = _traffic(total.messages, total.packets, ago(total.last_in, now), total.last_file)
+        lines["out"] = _traffic(total.messages_out, total.packets_out, ago(total.last_out, now), total.last_out_file)
+    for name, text in lines.items():
+        if text:
+            say(f"{name:<11} {text}")
+    say()
+    say_table(
+        ("AREA", "READS", "WRITES", "MANDATORY"),
+        [
+            (area["tag"], *("yes" if area[right] else "no" for right in ("read", "write", "mandatory")))
+            for area in facts["linked"]
+        ],
+        "It is linked to no area.",
+    )
+
+
+def _traffic(messages: int, packets: int, last: str | None, file: str | None) -> str:
+    latest = f", the last {last} ago" if last else ""
+    return f"messages: {messages}, packets: {packets}{latest}" + (f": {file}" if file else "")
