@@ -53,7 +53,7 @@ def heard_of_reload(subscriber: Subscriber) -> dict[str, Any]:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_stopped_in_mid_toss(tmp_path: Path, number: signal.Signals) -> None:
-    """A signal to stop ends the daemon after the batch in hand; the next one goes on from there, and nothing is lost."""
+    """A signal to stop ends the daemon after the batch in hand; the next one goes on from there; nothing is lost."""
     system = node(tmp_path, areas=AREAS, toss={"batch_messages": 50})
     manifest = make_packets(system.secure, messages=MESSAGES, packets=PACKETS, areas=AREAS)
     with system.start() as daemon:

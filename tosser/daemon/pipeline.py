@@ -355,10 +355,11 @@ class Pipeline:
         finished = self._state.outcomes_of(list(files))
         self._give_up_input(finished.values(), files)
         trusted = [file for claim, file in files.items() if claim in self._trusted and claim not in finished]
+        suspects = [file for claim, file in files.items() if claim not in self._trusted and claim not in finished]
         if trusted:
             self._toss_files(trusted)
-        for claim, file in files.items():
-            if claim not in finished and claim not in self._trusted:
+        for file in suspects:
+            if file.path.exists():  # else it was finished when another one turned out to be unreadable
                 self._toss_suspect(file)
 
     def _toss_suspect(self, file: ClaimedFile) -> None:
