@@ -47,7 +47,7 @@ def test_the_demo_shows_everything_and_leaves_nothing(tmp_path: Path) -> None:
         "ftn/inbound/tossed 00000007.pkt: 1 unknown-area, from 1337:1/100",
         "ftn/tqwnet/netmail #1 Sam Stranger -> Ada Demo (subject and text stay private)",
         "ftn/status offline, version ",
-        "tqwnet TQW_TECH jam 1 2 1 ",
+        "tqwnet TQW_TECH jam no 1 2 1 ",
         "reason truncated: the file ends inside a message",
     ):
         assert any(line.startswith(event) for line in lines), f"{event} is missing in\n{result.stdout}"
