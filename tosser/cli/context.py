@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from tosser.config.loading import find_config, load_config
 from tosser.state.state import DATABASE_NAME, State
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import typer
 
     from tosser.config.model import Config
@@ -30,10 +33,22 @@ def look_at_state(config: Config) -> Overview | None:
     Raises:
         StateError: the database cannot be read.
     """
+    with reading_state(config) as state:
+        return state.overview() if state is not None else None
+
+
+@contextmanager
+def reading_state(config: Config) -> Iterator[State | None]:
+    """Open the state for looking only, beside a running daemon if there is one; ``None`` before the first toss.
+
+    Raises:
+        StateError: the database cannot be read.
+    """
     if not (config.paths.state / DATABASE_NAME).exists():
-        return None
+        yield None
+        return
     state = State(config.paths.state, read_only=True)
     try:
-        return state.overview()
+        yield state
     finally:
         state.close()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tosser import __version__
-from tosser.cli import area, check, demo, explain, link, packet, quarantine, run, status, toss
+from tosser.cli import area, check, demo, explain, link, packet, quarantine, queue, run, status, toss
 from tosser.cli.output import Exit, complain
 from tosser.errors import ConfigError, TosserError
 
@@ -55,6 +55,7 @@ app.command("toss")(toss.toss)
 app.command("check")(check.check)
 app.command("explain")(explain.explain)
 app.command("status")(status.status)
+app.command("queue")(queue.queue)
 app.command("demo")(demo.demo)
 app.add_typer(packet.app, name="packet")
 app.add_typer(area.app, name="area")

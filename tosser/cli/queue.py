@@ -1,0 +1,74 @@
+"""``tosser queue``: what waits for each link."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import typer  # noqa: TC002 - typer reads the annotations
+
+from tosser.cli.context import load, reading_state
+from tosser.cli.output import JsonOption, ago, say, say_json, say_table, utc
+from tosser.config.world import build_rulebook
+
+if TYPE_CHECKING:
+    from tosser.config.model import Config
+
+
+def queue(context: typer.Context, *, as_json: JsonOption = False) -> None:
+    """Show what waits for each link: staged by us, and in the outbound for the mailer."""
+    config = load(context)
+    rows = gather(config)
+    if as_json:
+        say_json(rows)
+        return
+    if config.paths.outbound is None:
+        say("There is no outbound: nothing is sent on.")
+        return
+    now = time.time()
+    say_table(
+        ("NETWORK", "LINK", "NAME", "STAGED", "OUTBOUND", "BYTES", "OLDEST", "PAUSED"),
+        [
+            (
+                row["network"], row["address"], row["name"], row["staged"]["packets"], row["outbound"]["files"],
+                row["bytes"], ago(row["oldest_at"], now), (row["paused"] or {}).get("why"),
+            )
+            for row in rows
+        ],
+        "There are no links.",
+    )  # fmt: skip
+
+
+def gather(config: Config) -> list[dict[str, Any]]:
+    """Collect what waits for every link as plain values."""
+    if config.paths.outbound is None:
+        return []
+    from tosser.daemon.dispatch import key_of, queues  # noqa: PLC0415 - most commands need no outbound
+
+    rules = build_rulebook(config)
+    with reading_state(config) as state:
+        found = queues(config.paths.outbound, rules, state)
+        paused = {pause.link: pause for pause in state.paused_links()} if state else {}
+    rows = []
+    for entry in found:
+        total, pause = entry.total, paused.get(key_of(entry.link))
+        why = {"who": "configuration", "why": "paused in the configuration", "since": None}
+        if pause is not None:
+            why = {"who": pause.who, "why": pause.why, "since": utc(pause.since)}
+        rows.append(
+            {
+                "network": entry.link.network,
+                "address": str(entry.link.address.without_domain),
+                "name": entry.link.name,
+                "staged": {
+                    "packets": entry.staged.packets if entry.staged else 0,
+                    "bytes": entry.staged.size if entry.staged else 0,
+                },
+                "outbound": {"files": entry.outbound.files, "bytes": entry.outbound.bytes},
+                "bytes": total.bytes,
+                "oldest": utc(total.oldest),
+                "oldest_at": total.oldest,
+                "paused": why if pause is not None or entry.link.paused else None,
+            }
+        )
+    return rows
