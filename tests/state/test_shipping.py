@@ -10,7 +10,7 @@ import pytest
 from tests.rules.world import NOW
 from tosser.errors import StateError
 from tosser.rules.decision import Decision
-from tosser.state.shipping import BundleName, LinkKey, PacketOut, Placement, StagedMail, StagedPacket
+from tosser.rules.shipping import BundleName, LinkKey, PacketOut, Placement, StagedMail, StagedPacket
 from tosser.state.state import DATABASE_NAME, Condition, Results, State
 from tosser.state.totals import LinkTotals
 
@@ -245,7 +245,7 @@ def test_older_database(tmp_path: Path) -> None:
     entry, _ = state.commit(Decision(NOW, []), {"/base": {"count": 1}})
     state.close()
     connection = sqlite3.connect(tmp_path / DATABASE_NAME)
-    for table in ("packets", "bundles", "serials"):
+    for table in ("packets", "bundles", "serials", "paused"):
         connection.execute(f"DROP TABLE {table}")
     for column in ("packets_out", "messages_out", "last_out", "last_out_file"):
         connection.execute(f"ALTER TABLE links DROP COLUMN {column}")

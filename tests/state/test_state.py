@@ -12,7 +12,8 @@ from tests.state.processes import WAIT, second_process
 from tosser.errors import StateError
 from tosser.reason import FileState
 from tosser.rules.decision import Decision, FileOutcome
-from tosser.state.shipping import LinkKey, Placement
+from tosser.rules.shipping import LinkKey, Placement
+from tosser.state.pauses import Pause
 from tosser.state.state import DATABASE_NAME, Condition, Overview, Results, State
 from tosser.state.totals import AreaTally
 
@@ -25,6 +26,7 @@ OUTCOME = FileOutcome("one", FileState.TOSSED, None, "", None, None, "", 1, {})
 TOSS = f"""from pathlib import Path
 from tests.rules.world import NOW
 from tosser.rules.decision import Decision
+from tosser.rules.shipping import LinkKey, Placement
 from tosser.state.state import Results, State
 state = State(Path(sys.argv[1]))
 entry, _ = state.commit(Decision(NOW, [], dupe_keys=[("tqwnet", "TECH", b"k" * 16)]), {{"/base": {{"count": 1}}}})
@@ -52,6 +54,9 @@ CALLS: dict[str, Callable[[State], object]] = {
     "take_back": lambda state: state.take_back([1]),
     "shipped": lambda state: state.shipped(LINK, [1], "0000ff9c.mo0", NOW),
     "packets_lost": lambda state: state.packets_lost([1]),
+    "pause_link": lambda state: state.pause_link(Pause(LINK, NOW, "auto", "too much waits")),
+    "resume_link": lambda state: state.resume_link(LINK),
+    "paused_links": lambda state: state.paused_links(),
     "next_events": lambda state: state.next_events(0, 1, ["t"]),
     "events_delivered": lambda state: state.events_delivered([1]),
     "event_refused": lambda state: state.event_refused(1, 0x87),
@@ -68,7 +73,7 @@ CALLS: dict[str, Callable[[State], object]] = {
 """Every method but ``close``."""
 LOOKING = {
     "known_dupes", "progress_of", "open_batches", "outcomes_of", "next_events", "unpublished_totals", "overview",
-    "latest_files", "staged", "staged_mail", "staged_serials", "bundles_in",
+    "latest_files", "staged", "staged_mail", "staged_serials", "bundles_in", "paused_links",
 }  # fmt: skip
 """Those that change nothing."""
 

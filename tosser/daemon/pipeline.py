@@ -38,9 +38,9 @@ if TYPE_CHECKING:
     from tosser.rules.network import Rulebook
     from tosser.rules.outgoing import OutPacket
     from tosser.rules.plan import Plan
+    from tosser.rules.shipping import LinkKey
     from tosser.rules.verdict import Target
     from tosser.state.journal import OpenBatch
-    from tosser.state.shipping import LinkKey
     from tosser.state.state import State
     from tosser.stores.shelf import Shelf
 

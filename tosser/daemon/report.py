@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from tosser.rules.decision import Decision
     from tosser.rules.network import Rulebook
     from tosser.rules.plan import Entry, Plan
+    from tosser.rules.shipping import PacketOut
     from tosser.rules.verdict import Target
-    from tosser.state.shipping import PacketOut
 
 
 class Reporter:

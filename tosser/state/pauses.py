@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tosser.state.shipping import LinkKey
+from tosser.rules.shipping import LinkKey
 
 if TYPE_CHECKING:
     import sqlite3

@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
     from tosser.rules.batch import FileIn
     from tosser.rules.decision import Decision, FileOutcome, FileProgress
+    from tosser.rules.shipping import BundleName, LinkKey, PacketOut, Placement, StagedMail, StagedPacket
     from tosser.state.journal import OpenBatch
     from tosser.state.ledger import LedgerEntry
     from tosser.state.outbox import RefusedTopic, StoredEvent
     from tosser.state.pauses import Pause
-    from tosser.state.shipping import BundleName, LinkKey, PacketOut, Placement, StagedMail, StagedPacket
     from tosser.state.totals import AreaTally, AreaTotals, LinkTally, LinkTotals
 
 DATABASE_NAME = "tosser.db"

@@ -1,0 +1,106 @@
+"""Packets on their way to a link, as values: staged, placed beside where the mailer will find them, shipped."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+
+class LinkKey(NamedTuple):
+    """How a link is known where its mail is counted: the name of its network, and its address without domain."""
+
+    network: str
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class PacketOut:
+    """A packet that a batch made for a link.
+
+    Attributes:
+        serial: from the range that was handed out with the decision.
+        link: who gets it.
+        size: bytes.
+        messages: how many are in it.
+    """
+
+    serial: int
+    link: LinkKey
+    size: int
+    messages: int
+
+
+@dataclass(frozen=True, slots=True)
+class StagedPacket:
+    """A packet that waits to be shipped.
+
+    Attributes:
+        serial: its number, which is its name.
+        size: bytes.
+        messages: how many are in it.
+        created: Unix seconds.
+        path: the bundle or packet it is placed in; ``None`` while it is not.
+        added: whether that bundle stood there before, with other packets.
+        boxed: whether it lies in a file box, so that no flow file names it.
+    """
+
+    serial: int
+    size: int
+    messages: int
+    created: float
+    path: str | None = None
+    added: bool = False
+    boxed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """A bundle, or a packet on its own, that is whole beside its place.
+
+    Attributes:
+        path: where it will be.
+        serials: the packets that are in it.
+        archiver: what packed it; empty for a packet on its own.
+        added: whether it stood there before, with other packets.
+        boxed: whether that is in a file box.
+    """
+
+    path: str
+    serials: tuple[int, ...]
+    archiver: str = ""
+    added: bool = False
+    boxed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class BundleName:
+    """A bundle whose name is taken.
+
+    Attributes:
+        path: where it is, or was.
+        link: who gets it.
+        archiver: what packed it.
+        created: when it was begun, Unix seconds.
+    """
+
+    path: str
+    link: LinkKey
+    archiver: str
+    created: float
+
+
+@dataclass(frozen=True, slots=True)
+class StagedMail:
+    """What waits to be shipped to one link.
+
+    Attributes:
+        link: who gets it.
+        packets: how many are not placed.
+        size: their bytes.
+        oldest: when the oldest of all, placed or not, was made, Unix seconds.
+    """
+
+    link: LinkKey
+    packets: int
+    size: int
+    oldest: float
