@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from tosser.config.loading import find_config, load_config
+from tosser.config.world import build_rulebook
+from tosser.disk import make_directory
 from tosser.state.state import DATABASE_NAME, State
 
 if TYPE_CHECKING:
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     import typer
 
     from tosser.config.model import Config
+    from tosser.rules.network import Rulebook
     from tosser.state.state import Overview
 
 
@@ -35,6 +38,32 @@ def look_at_state(config: Config) -> Overview | None:
     """
     with reading_state(config) as state:
         return state.overview() if state is not None else None
+
+
+def present_rules(config: Config) -> Rulebook:
+    """Build the rulebook with the links that are paused at this moment.
+
+    Raises:
+        StateError: the database cannot be read.
+    """
+    with reading_state(config) as state:
+        paused = {pause.link for pause in state.paused_links()} if state is not None else set()
+    return build_rulebook(config).with_paused(paused)
+
+
+@contextmanager
+def changing_state(config: Config) -> Iterator[State]:
+    """Open the state for one change, beside a running daemon if there is one.
+
+    Raises:
+        StateError: the database cannot be used.
+    """
+    make_directory(config.paths.state)
+    state = State(config.paths.state)
+    try:
+        yield state
+    finally:
+        state.close()
 
 
 @contextmanager

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import getpass
 import time
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from tosser.address import Address
-from tosser.cli.context import load, look_at_state
+from tosser.cli.context import changing_state, load, look_at_state, present_rules
 from tosser.cli.output import Exit, JsonOption, ago, complain, say, say_json, say_table, utc
 from tosser.config.world import build_rulebook
 from tosser.errors import AddressError
+from tosser.rules.shipping import LinkKey
+from tosser.state.pauses import Pause
 
 if TYPE_CHECKING:
     from tosser.config.model import Config
@@ -25,7 +28,7 @@ app = typer.Typer(help="The systems we exchange mail with.", no_args_is_help=Tru
 def list_links(context: typer.Context, *, as_json: JsonOption = False) -> None:
     """List the links: who they are, how they are sent to, what went in and out."""
     config = load(context)
-    rules = build_rulebook(config)
+    rules = present_rules(config)
     totals = _totals(config)
     links = sorted(rules.links.values(), key=lambda link: link.address)
     found = [_total(link, totals) for link in links]
@@ -61,7 +64,7 @@ def show(
 ) -> None:
     """Show all settings of one link, its areas, and what went in and out."""
     config = load(context)
-    rules = build_rulebook(config)
+    rules = present_rules(config)
     link = _find(address, rules)
     total = _total(link, _totals(config))
     facts = _facts(link, rules, total) | _settings(link, rules)
@@ -69,6 +72,40 @@ def show(
         say_json(facts)
     else:
         _show(facts, total)
+
+
+@app.command("pause")
+def pause(
+    context: typer.Context,
+    address: Annotated[str, typer.Argument(metavar="ADDRESS", help="Its address.")],
+    why: Annotated[str, typer.Option("--why", help="The reason, for those who look later.")] = "by hand",
+) -> None:
+    """Send a link nothing from now on; what it sends is tossed all the same. Mail that comes meanwhile is not kept."""
+    config = load(context)
+    link = _find(address, build_rulebook(config))
+    with changing_state(config) as state:
+        state.pause_link(Pause(_key(link), time.time(), getpass.getuser(), why))
+    say(f"{link.address.without_domain} is paused")
+
+
+@app.command("resume")
+def resume(
+    context: typer.Context,
+    address: Annotated[str, typer.Argument(metavar="ADDRESS", help="Its address.")],
+) -> None:
+    """Send to a paused link again. One that is paused in the configuration stays so."""
+    config = load(context)
+    link = _find(address, build_rulebook(config))
+    with changing_state(config) as state:
+        was_paused = state.resume_link(_key(link))
+    if link.paused:
+        complain(f"tosser: {link.address.without_domain} is paused in the configuration")
+        raise typer.Exit(Exit.FAILED)
+    say(f"{link.address.without_domain} {'is no longer' if was_paused else 'was not'} paused")
+
+
+def _key(link: Link) -> LinkKey:
+    return LinkKey(link.network, str(link.address.without_domain))
 
 
 def _find(text: str, rules: Rulebook) -> Link:
