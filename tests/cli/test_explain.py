@@ -10,6 +10,8 @@ from tests.cli.looking import snapshot
 from tests.corpus import HUB, damaged, message, netmail, packed, packet, refused
 from tests.peers.daemon import BAD_CONFIGURATION, DONE, FAILED, SET_ASIDE, node
 from tosser.reason import Reason
+from tosser.rules.shipping import LinkKey
+from tosser.state.pauses import Pause
 from tosser.state.state import State
 
 if TYPE_CHECKING:
@@ -174,6 +176,26 @@ def test_every_link_of_the_area_is_told_of(tmp_path: Path) -> None:
         ("1337:1/202", False, "seen-by"),
     ]
     assert "      sent on to 1337:1/201\n      not to 1337:1/202: it stands in SEEN-BY: it has the message\n" in shown
+
+
+def test_links_that_are_paused_at_run_time_are_told(tmp_path: Path) -> None:
+    """A pause that stands in the state, and not in the configuration, counts."""
+    system = node(tmp_path, links={HUB: "", "1337:1/201": ""}, areas=["TQW_GEN"])
+    assert system.toss().code == DONE
+    state = State(system.state)
+    state.pause_link(Pause(LinkKey("tqwnet", "1337:1/201"), 1.0, "auto", "too much waits for it"))
+    state.close()
+    path = tmp_path / "a.pkt"
+    path.write_bytes(packet([message("TQW_GEN")]))
+
+    (facts,) = explained(system, path)
+
+    assert facts["packets"][0]["messages"][0]["links"][1] == {
+        "link": "1337:1/201",
+        "gets": False,
+        "reason": "paused",
+        "why": "it is paused",
+    }
 
 
 def test_the_history_counts(system: Node) -> None:

@@ -51,11 +51,12 @@ class DryToss:
 
     Args:
         config: the configuration.
-        state: the dupe history; ``None`` where nothing was ever tossed.
+        state: the dupe history, and the links that are paused; ``None`` where nothing was ever tossed.
     """
 
     def __init__(self, config: Config, state: State | None) -> None:
-        self._rules = build_rulebook(config)
+        paused = {pause.link for pause in state.paused_links()} if state else set()
+        self._rules = build_rulebook(config).with_paused(paused)
         self._reader = build_reader(config)
         self._state = state
         self._now = time.time()
