@@ -112,6 +112,12 @@ class LinkDefaults(Section):
     flavour: Flavour = Field(default=Flavour.NORMAL, description="How urgently the mailer is to send its mail.")
     max_packet: Annotated[Size, _LEAST] = size("512KiB", "A packet that would grow beyond this is closed.")
     max_bundle: Annotated[Size, _LEAST] = size("2MiB", "A bundle that would grow beyond this is closed.")
+    pause_age: Duration | None = Field(
+        default=None, description="Pause a link whose oldest waiting file is older than this; without it, never."
+    )
+    pause_size: Size | None = Field(
+        default=None, description="Pause a link that more than this waits for; without it, never."
+    )
 
 
 class AreaFix(Section):
@@ -151,6 +157,8 @@ class LinkEntry(Section):
     max_bundle: Annotated[Size, _LEAST] | None = Field(
         default=None, description="Overrides `link_defaults.max_bundle`."
     )
+    pause_age: Duration | None = Field(default=None, description="Overrides `link_defaults.pause_age`.")
+    pause_size: Size | None = Field(default=None, description="Overrides `link_defaults.pause_size`.")
     paused: Flag = Field(default=False, description="Whether it gets no mail for now; what it sends is tossed.")
     same_system_as: AddressValue | None = Field(
         default=None,

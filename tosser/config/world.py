@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from tosser.address import Address
+from tosser.codec.packet_header import PacketType
 from tosser.config.complaint import Complaint, Gaps, suggest
 from tosser.errors import AddressError
 from tosser.rules.network import Area, AreaLink, Link, NetmailRules, Network, Rulebook, StoreKind
@@ -167,6 +168,9 @@ class World:
             self._complain_twice((*place, "address"), f"link {given} is given before", (*first, "address"))
             return
         link = self._link(entry, address, network.name, our_aka, place)
+        if link.packet_type is PacketType.TYPE_2 and (our_aka.point or address.point):
+            what = "type 2 packets do not state points, so each would be taken for its boss; use 2+"
+            self._complain((*place, "address"), what)
         self._links[address] = link
         if entry.same_system_as is not None:
             self._others.append((address, entry.same_system_as, (*place, "same_system_as")))
@@ -193,6 +197,8 @@ class World:
             max_packet=defaults.max_packet if entry.max_packet is None else entry.max_packet,
             max_bundle=defaults.max_bundle if entry.max_bundle is None else entry.max_bundle,
             filebox=str(entry.filebox or ""),
+            pause_age=defaults.pause_age if entry.pause_age is None else entry.pause_age,
+            pause_size=defaults.pause_size if entry.pause_size is None else entry.pause_size,
         )
 
     def _nodes(self, nodes: tuple[Address, ...], zones: AbstractSet[int], place: Location) -> tuple[Address, ...]:

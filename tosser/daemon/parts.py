@@ -94,7 +94,7 @@ def build_parts(
         keeper=AsideKeeper(Quarantine(config.paths.state), archive_limits(config), archivers),
         state=state,
         shelf=shelf,
-        sending=Sending(rules, None, None),
+        sending=Sending(rules, state, config.paths.outbound, None, None),
         reporter=Reporter(rules, node),
         rules=rules,
         lock_wait=config.toss.lock_wait,

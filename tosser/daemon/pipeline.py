@@ -295,6 +295,7 @@ class Pipeline:
     def _ship(self) -> None:
         """Hand to the mailer what is staged; what belongs to a locked link waits for the next pass."""
         report = self._sending.ship(self._beat)
+        self._sending.pause_overloaded(time.time())
         self._report.sent += report.packets
         self._report.busy_links = report.busy
 

@@ -13,18 +13,24 @@ from typing import TYPE_CHECKING
 import structlog
 
 from tosser.address import Address
+from tosser.daemon.dispatch import key_of, queues
 from tosser.errors import LinkBusy
 from tosser.rules.outgoing import OutPacket, draw_packets
-from tosser.state.shipping import LinkKey, PacketOut
+from tosser.rules.shipping import PacketOut
+from tosser.state.pauses import Pause
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
+    from tosser.daemon.dispatch import Queue
     from tosser.outbound.ship import Shipper
     from tosser.outbound.staging import Staging
     from tosser.rules.batch import Piece
     from tosser.rules.decision import Decision
     from tosser.rules.network import Link, Rulebook
+    from tosser.rules.shipping import LinkKey
+    from tosser.state.state import State
 
 log = structlog.get_logger()
 
@@ -47,12 +53,18 @@ class Sending:
 
     Args:
         rules: the sysop's world.
+        state: says which links are paused.
+        outbound: its root; ``None`` without one.
         staging: where finished packets wait; ``None`` without an outbound.
         shipper: hands them to the mailer; ``None`` without an outbound.
     """
 
-    def __init__(self, rules: Rulebook, staging: Staging | None, shipper: Shipper | None) -> None:
+    def __init__(
+        self, rules: Rulebook, state: State, outbound: Path | None, staging: Staging | None, shipper: Shipper | None
+    ) -> None:
         self._rules = rules
+        self._state = state
+        self._outbound = outbound
         self._staging = staging
         self._shipper = shipper
 
@@ -106,11 +118,32 @@ class Sending:
             beat()
         return report
 
+    def pause_overloaded(self, now: float) -> None:
+        """Pause the links for which too much waits, or waits for too long, where that is configured.
+
+        Raises:
+            StateError: the state database cannot be used.
+        """
+        limited = [link for link in self._rules.links.values() if link.pause_age or link.pause_size]
+        if self._outbound is None or not limited:
+            return
+        for queue in queues(self._outbound, self._rules, self._state):
+            why = _overload(queue, now)
+            if why and not queue.link.paused:
+                key = key_of(queue.link)
+                log.warning("link_paused", link=key.address, network=key.network, why=why)
+                self._state.pause_link(Pause(key, now, "auto", why))
+
     def _link(self, key: LinkKey) -> Link | None:
         links = self._rules.links_at(Address.parse(key.address))
         return next((link for link in links if link.network == key.network), None)
 
 
-def key_of(link: Link) -> LinkKey:
-    """Name a link as the state knows it."""
-    return LinkKey(link.network, str(link.address.without_domain))
+def _overload(queue: Queue, now: float) -> str:
+    """Say why a link is to be paused; empty when it is not."""
+    link, total = queue.link, queue.total
+    if link.pause_size is not None and total.bytes > link.pause_size:
+        return f"{total.bytes} bytes wait for it, and the limit is {link.pause_size}"
+    if link.pause_age is not None and total.oldest is not None and now - total.oldest > link.pause_age:
+        return f"mail has waited for it for {(now - total.oldest) / 86400:.1f} days"
+    return ""

@@ -89,6 +89,8 @@ class Link:
         flavour: how urgently the mailer is to send its mail.
         max_packet: bytes beyond which a packet is closed.
         max_bundle: bytes beyond which a bundle is closed.
+        pause_age: seconds; it is paused when a file has waited for it longer than that; ``None`` for never.
+        pause_size: bytes; it is paused when more than that waits for it; ``None`` for never.
         filebox: directory that takes its packets and bundles instead of the outbound; empty for none.
     """
 
@@ -110,6 +112,8 @@ class Link:
     max_packet: int = 512 * 1024
     max_bundle: int = 2 * 1024 * 1024
     filebox: str = ""
+    pause_age: float | None = None
+    pause_size: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
