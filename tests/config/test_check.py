@@ -102,6 +102,10 @@ LINKED = NETWORK + "links:\n  - address: 1337:1/100\n"
             "8:20 archivers.b.formats[0]: format lzh is unpacked by 'a' already",
         ),
         (
+            "  - {address: 1337:1/200.5, packet_type: 2}",
+            "7:15 links[1].address: type 2 packets do not state points, so each would be taken for its boss; use 2+",
+        ),
+        (
             "  - {address: 1337:1/5, same_system_as: 1337:1/10}",
             "7:41 links[1].same_system_as: unknown link 1337:1/10 (did you mean '1337:1/100'?)",
         ),
@@ -129,6 +133,18 @@ LINKED = NETWORK + "links:\n  - address: 1337:1/100\n"
 def test_what_does_not_fit_together_is_placed(tmp_path: Path, addition: str, problem: str) -> None:
     """One mistake is one problem, at the value that refers to something, with a suggestion where one is near."""
     assert mistakes(tmp_path, LINKED + addition + "\n") == [f"tosser.yaml:{problem}"]
+
+
+def test_points_need_a_packet_type_that_knows_them(tmp_path: Path) -> None:
+    """When we are a point, no link may get packets that do not say so, whoever chose their type."""
+    text = (
+        NETWORK.replace("1337:1/200", "1337:1/100.7")
+        + "link_defaults: {packet_type: 2}\nlinks:\n  - address: 1337:1/100\n"
+        + "  - {address: 1337:1/5, packet_type: 2.2}\n"
+    )
+
+    (problem,) = mistakes(tmp_path, text)
+    assert problem.startswith("tosser.yaml:7:14 links[0].address: type 2 packets do not state points")
 
 
 def test_links_of_one_system_are_told_apart(tmp_path: Path) -> None:
