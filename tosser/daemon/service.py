@@ -30,6 +30,8 @@ METRICS = "metrics"
 """Subjects of conditions: what stops the toss, what is wrong with inbound directories, or with serving figures."""
 RETRY_SECONDS = 5.0
 """How long after trouble, or while batches wait for a lock, the next pass begins."""
+SOON_SECONDS = 0.1
+"""The same after a surprise, which ends after few attempts."""
 HOUSE_MINUTES = 60
 """How often old dupe keys and lines of the ledger are dropped."""
 STALLED_SECONDS = 300.0
@@ -108,7 +110,8 @@ class Service:
         if self._finishing.is_set():
             return
         if report.trouble or report.surprised or report.busy_links or self._parts.pipeline.parked:
-            await self._parts.watcher.wait(RETRY_SECONDS if not report.surprised else 0.1)
+            soon = report.surprised and not self._parts.pipeline.parked  # what is parked may fail without end
+            await self._parts.watcher.wait(SOON_SECONDS if soon else RETRY_SECONDS)
             return
         scan = await asyncio.to_thread(self._parts.spool.scan)
         if not scan.ready:
