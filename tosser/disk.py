@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 FILE_MODE = 0o640
 DIRECTORY_MODE = 0o750
 _COPY_SIZE = 1024 * 1024
+_NO_LINKS = frozenset({errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP, errno.ENOSYS})
+"""What a file system says that is another one, or knows no second names."""
 
 
 def make_directory(path: Path) -> None:
@@ -82,10 +85,50 @@ def sync_directory(path: Path) -> None:
         os.close(descriptor)
 
 
-def write_whole(path: Path, chunks: Iterable[bytes], *, sync: bool = True) -> None:
+def create(path: Path, mode: int = FILE_MODE) -> int:
+    """Open a file for writing, emptied if it was there; returns the descriptor.
+
+    A mode other than the usual one is set whatever the umask: who shares a directory with us must be able to work in
+    it.
+    """
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, FILE_MODE)
+    try:
+        if mode != FILE_MODE:
+            os.fchmod(descriptor, mode)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def duplicate(source: Path, target: Path, mode: int = FILE_MODE, *, sync: bool = True) -> None:
+    """Give a file that is on the disk a second name, or a copy where that cannot be; an existing target is replaced.
+
+    The new name is on the disk once its directory is synced.
+    """
+    unlink(target)
+    try:
+        os.link(source, target)
+        if stat.S_IMODE(target.stat().st_mode) != mode:
+            target.chmod(mode)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        with source.open("rb") as stream:
+            _write(target, iter(lambda: stream.read(_COPY_SIZE), b""), mode, sync=sync)
+
+
+def write_whole(path: Path, chunks: Iterable[bytes], *, mode: int = FILE_MODE, sync: bool = True) -> None:
     """Write a file so that its name only ever shows the whole content: temporary name, sync, rename, directory sync."""
     temporary = path.with_name(f".{path.name}.tmp")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, FILE_MODE)
+    _write(temporary, chunks, mode, sync=sync)
+    rename(temporary, path)
+    if sync:
+        sync_directory(path.parent)
+
+
+def _write(temporary: Path, chunks: Iterable[bytes], mode: int, *, sync: bool) -> None:
+    descriptor = create(temporary, mode)
     try:
         offset = 0
         for chunk in chunks:
@@ -98,9 +141,6 @@ def write_whole(path: Path, chunks: Iterable[bytes], *, sync: bool = True) -> No
         raise
     finally:
         os.close(descriptor)
-    rename(temporary, path)
-    if sync:
-        sync_directory(path.parent)
 
 
 def move(source: Path, target: Path) -> None:

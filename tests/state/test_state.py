@@ -49,6 +49,7 @@ CALLS: dict[str, Callable[[State], object]] = {
     "staged": lambda state: state.staged(LINK),
     "staged_mail": lambda state: state.staged_mail(),
     "staged_serials": lambda state: state.staged_serials(),
+    "placed_paths": lambda state: state.placed_paths(),
     "bundles_in": lambda state: state.bundles_in("/out"),
     "place": lambda state: state.place(LINK, [Placement("/out/0000ff9c.mo0", (1,), "zip")], NOW, ("subject", "")),
     "take_back": lambda state: state.take_back([1]),
@@ -73,7 +74,8 @@ CALLS: dict[str, Callable[[State], object]] = {
 """Every method but ``close``."""
 LOOKING = {
     "known_dupes", "progress_of", "open_batches", "outcomes_of", "next_events", "unpublished_totals", "overview",
-    "latest_files", "staged", "staged_mail", "staged_serials", "bundles_in", "paused_links",
+    "latest_files", "staged", "staged_mail", "staged_serials", "placed_paths",
+    "bundles_in", "paused_links",
 }  # fmt: skip
 """Those that change nothing."""
 

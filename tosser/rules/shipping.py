@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from tosser.rules.network import Link
 
 
 class LinkKey(NamedTuple):
@@ -11,6 +14,11 @@ class LinkKey(NamedTuple):
 
     network: str
     address: str
+
+    @classmethod
+    def of(cls, link: Link) -> LinkKey:
+        """Give the key of a link."""
+        return cls(link.network, str(link.address.without_domain))
 
 
 @dataclass(frozen=True, slots=True)

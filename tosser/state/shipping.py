@@ -96,6 +96,11 @@ def serials(connection: sqlite3.Connection) -> set[int]:
     return found
 
 
+def placed_paths(connection: sqlite3.Connection) -> set[str]:
+    """List where packets are going that are placed."""
+    return {path for (path,) in connection.execute("SELECT DISTINCT path FROM packets WHERE path IS NOT NULL")}
+
+
 def place(connection: sqlite3.Connection, link: LinkKey, placements: Sequence[Placement], now: float) -> None:
     """Note where packets are going: their bundles are whole. Names that were taken long ago are forgotten."""
     for placement in placements:

@@ -161,6 +161,10 @@ class State:
         """List the serial numbers of packets that wait, and of those that open batches may have made."""
         return self._database.call(shipping.serials)
 
+    def placed_paths(self) -> set[str]:
+        """List where packets are going that are placed."""
+        return self._database.call(shipping.placed_paths)
+
     def bundles_in(self, directory: str) -> list[BundleName]:
         """List the bundles of a directory whose names are taken, the latest last."""
         return self._database.call(shipping.bundles_in, directory)

@@ -1,0 +1,132 @@
+"""Finished packets that wait to be shipped, each a file named by its serial number, inside the outbound.
+
+They are here, and on the disk, before the batch that made them is recorded as carried out. So the directory may hold
+packets of a batch that was not: writing them again is fine, and after all open batches have been carried out at start,
+what nobody knows of is removed.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tosser import disk
+from tosser.outbound.sharing import file_mode, make_shared
+
+if TYPE_CHECKING:
+    from collections.abc import Container, Iterable, Sequence
+
+DIRECTORY = ".tosser"
+_PACKET = re.compile(r"([0-9a-f]{8})\.pkt", re.ASCII)
+_SCRATCH = "scratch-"
+_THREADS = 8
+"""Files synced at a time: a file system writes its journal once for all that wait."""
+
+
+def packet_name(serial: int) -> str:
+    """Name a packet."""
+    return f"{serial:08x}.pkt"
+
+
+class Staging:
+    """The staged packets of an outbound.
+
+    Args:
+        outbound: root of the outbound.
+        synced: whether packets are on the disk when `write` returns.
+    """
+
+    def __init__(self, outbound: Path, *, synced: bool = True) -> None:
+        self._outbound = outbound
+        self._directory = outbound / DIRECTORY
+        self._synced = synced
+
+    def prepare(self) -> None:
+        """Make the directory, and clear what a killed process left of packing; to be called at start.
+
+        Raises:
+            OSError: it cannot be made.
+        """
+        make_shared(self._outbound, self._outbound)
+        disk.make_directory(self._directory)
+        for path in self._directory.glob(f"{_SCRATCH}*"):
+            shutil.rmtree(path)
+
+    def write(self, packets: Sequence[tuple[int, Sequence[bytes]]]) -> None:
+        """Write packets, each a serial number and its bytes in pieces; those of an earlier attempt are replaced.
+
+        Raises:
+            OSError: the disk failed; some may have been written.
+        """
+        mode = file_mode(self._outbound)
+        if self._synced and len(packets) > 1:
+            with ThreadPoolExecutor(min(_THREADS, len(packets))) as pool:
+                futures = [pool.submit(self._write, serial, chunks, mode) for serial, chunks in packets]
+            for future in futures:
+                future.result()
+        else:
+            for serial, chunks in packets:
+                self._write(serial, chunks, mode)
+        if self._synced and packets:
+            disk.sync_directory(self._directory)
+
+    def _write(self, serial: int, chunks: Sequence[bytes], mode: int) -> None:
+        path = self.path(serial)
+        disk.unlink(path)  # what is there may have a second name
+        descriptor = disk.create(path, mode)
+        try:
+            disk.write_at(descriptor, b"".join(chunks), 0)
+            if self._synced:
+                disk.sync_file(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def path(self, serial: int) -> Path:
+        """Say where a packet is."""
+        return self._directory / packet_name(serial)
+
+    def size(self, serial: int) -> int:
+        """Give the bytes of a packet; 0 when it is not there."""
+        try:
+            return self.path(serial).stat().st_size
+        except FileNotFoundError:
+            return 0
+
+    def remove(self, serials: Iterable[int]) -> None:
+        """Remove packets; one that is gone already is fine.
+
+        Raises:
+            OSError: one cannot be removed.
+        """
+        for serial in serials:
+            disk.unlink(self.path(serial))
+
+    def remove_orphans(self, known: Container[int]) -> int:
+        """Remove packets that nobody waits for; to be called at start, when all open batches have been taken up.
+
+        Args:
+            known: serial numbers of packets that wait, and of those that open batches may have made.
+
+        Returns:
+            How many there were.
+
+        Raises:
+            OSError: one cannot be removed.
+        """
+        found = [int(match[1], 16) for path in self._directory.iterdir() if (match := _PACKET.fullmatch(path.name))]
+        orphans = [serial for serial in found if serial not in known]
+        self.remove(orphans)
+        return len(orphans)
+
+    def scratch(self) -> Path:
+        """Make a directory for a program to work in; whoever asks for it removes it.
+
+        Raises:
+            OSError: it cannot be made.
+        """
+        return Path(tempfile.mkdtemp(prefix=_SCRATCH, dir=self._directory))
