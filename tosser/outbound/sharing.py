@@ -33,7 +33,9 @@ def make_shared(directory: Path, root: Path) -> None:
         make_shared(directory.parent, root)
     mode = stat.S_IMODE(root.stat().st_mode) if root.is_dir() else _OWN_MODE
     try:
-        directory.mkdir()
+        directory.mkdir(mode & 0o777)
     except FileExistsError:
         return
-    directory.chmod(mode)
+    # The sandbox of the unit (RestrictSUIDSGID) forbids to set the set-group-ID bit, even where it is inherited.
+    if stat.S_IMODE(directory.stat().st_mode) != mode:
+        directory.chmod(mode)
