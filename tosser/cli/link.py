@@ -84,7 +84,7 @@ def pause(
     config = load(context)
     link = _find(address, build_rulebook(config))
     with changing_state(config) as state:
-        state.pause_link(Pause(_key(link), time.time(), getpass.getuser(), why))
+        state.pause_link(Pause(LinkKey.of(link), time.time(), getpass.getuser(), why))
     say(f"{link.address.without_domain} is paused")
 
 
@@ -97,15 +97,11 @@ def resume(
     config = load(context)
     link = _find(address, build_rulebook(config))
     with changing_state(config) as state:
-        was_paused = state.resume_link(_key(link))
+        was_paused = state.resume_link(LinkKey.of(link))
     if link.paused:
         complain(f"tosser: {link.address.without_domain} is paused in the configuration")
         raise typer.Exit(Exit.FAILED)
     say(f"{link.address.without_domain} {'is no longer' if was_paused else 'was not'} paused")
-
-
-def _key(link: Link) -> LinkKey:
-    return LinkKey(link.network, str(link.address.without_domain))
 
 
 def _find(text: str, rules: Rulebook) -> Link:

@@ -10,6 +10,7 @@ import typer  # noqa: TC002 - typer reads the annotations
 from tosser.cli.context import load, reading_state
 from tosser.cli.output import JsonOption, ago, say, say_json, say_table, utc
 from tosser.config.world import build_rulebook
+from tosser.rules.shipping import LinkKey
 
 if TYPE_CHECKING:
     from tosser.config.model import Config
@@ -43,7 +44,7 @@ def gather(config: Config) -> list[dict[str, Any]]:
     """Collect what waits for every link as plain values."""
     if config.paths.outbound is None:
         return []
-    from tosser.daemon.dispatch import key_of, queues  # noqa: PLC0415 - most commands need no outbound
+    from tosser.daemon.dispatch import queues  # noqa: PLC0415 - most commands need no outbound
 
     rules = build_rulebook(config)
     with reading_state(config) as state:
@@ -51,7 +52,7 @@ def gather(config: Config) -> list[dict[str, Any]]:
         paused = {pause.link: pause for pause in state.paused_links()} if state else {}
     rows = []
     for entry in found:
-        total, pause = entry.total, paused.get(key_of(entry.link))
+        total, pause = entry.total, paused.get(LinkKey.of(entry.link))
         why = {"who": "configuration", "why": "paused in the configuration", "since": None}
         if pause is not None:
             why = {"who": pause.who, "why": pause.why, "since": utc(pause.since)}

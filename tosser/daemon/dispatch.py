@@ -5,13 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tosser.config.values import SyncMode
+from tosser.daemon.sending import Outgoing, Sending
+from tosser.errors import StateError
 from tosser.outbound.bso import Backlog, Bso
+from tosser.outbound.program import PackProgram
+from tosser.outbound.ship import Shipper, box_backlog
+from tosser.outbound.staging import Staging
 from tosser.rules.shipping import LinkKey
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from tosser.config.model import Config
     from tosser.rules.network import Link, Rulebook
     from tosser.rules.shipping import StagedMail
     from tosser.state.state import State
@@ -24,7 +31,7 @@ class Queue:
     Attributes:
         link: the link.
         staged: packets that are not yet where the mailer finds them; ``None`` when there are none.
-        outbound: what the mailer finds.
+        outbound: what the mailer finds, in the outbound or the link's file box.
     """
 
     link: Link
@@ -45,9 +52,34 @@ def build_bso(root: Path, rules: Rulebook, identity: Callable[[], int]) -> Bso:
     return Bso(root, main.domain, main.zone, identity)
 
 
-def key_of(link: Link) -> LinkKey:
-    """Name a link as the state knows it."""
-    return LinkKey(link.network, str(link.address.without_domain))
+def build_sending(config: Config, rules: Rulebook, state: State) -> Sending:
+    """Make what sends mail on; without an outbound, it sends nothing.
+
+    Raises:
+        StateError: the outbound cannot be made.
+    """
+    root = config.paths.outbound
+    if root is None:
+        return Sending(rules, state, None)
+    synced = config.toss.sync is SyncMode.FULL
+    staging = Staging(root, synced=synced)
+    try:
+        staging.prepare()
+    except OSError as error:
+        raise StateError(f"{error.filename}: {error.strerror}") from error
+    bso = build_bso(root, rules, state.outbound_identity)
+    programs = _pack_programs(config)
+    shipper = Shipper(bso, staging, state, programs=programs, level=config.toss.zip_level, synced=synced)
+    return Sending(rules, state, Outgoing(staging, shipper))
+
+
+def _pack_programs(config: Config) -> dict[str, PackProgram]:
+    timeout = config.limits.archive.time
+    return {
+        name: PackProgram(name, entry.formats[0], entry.pack, timeout)
+        for name, entry in config.archivers.items()
+        if entry.pack is not None
+    }
 
 
 def queues(root: Path, rules: Rulebook, state: State | None) -> list[Queue]:
@@ -55,4 +87,4 @@ def queues(root: Path, rules: Rulebook, state: State | None) -> list[Queue]:
     bso = build_bso(root, rules, lambda: 0)
     staged = {mail.link: mail for mail in state.staged_mail()} if state else {}
     links = sorted(rules.links.values(), key=lambda link: link.address)
-    return [Queue(link, staged.get(key_of(link)), bso.backlog(link.address)) for link in links]
+    return [Queue(link, staged.get(LinkKey.of(link)), bso.backlog(link.address) + box_backlog(link)) for link in links]

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 from tosser import __version__, disk
 from tosser.config.values import SyncMode
 from tosser.config.world import build_rulebook
+from tosser.daemon.dispatch import build_sending
 from tosser.daemon.intake import archive_limits, build_archivers, build_reader, build_spool, inbounds
 from tosser.daemon.outbox import StateOutbox
 from tosser.daemon.pipeline import Pipeline
 from tosser.daemon.report import Reporter
-from tosser.daemon.sending import Sending
 from tosser.errors import StateError
 from tosser.events.event import Node, source_of
 from tosser.events.payloads import dropped_event
@@ -94,7 +94,7 @@ def build_parts(
         keeper=AsideKeeper(Quarantine(config.paths.state), archive_limits(config), archivers),
         state=state,
         shelf=shelf,
-        sending=Sending(rules, state, config.paths.outbound, None, None),
+        sending=build_sending(config, rules, state),
         reporter=Reporter(rules, node),
         rules=rules,
         lock_wait=config.toss.lock_wait,

@@ -298,6 +298,7 @@ class Pipeline:
         self._sending.pause_overloaded(time.time())
         self._report.sent += report.packets
         self._report.busy_links = report.busy
+        self._report.trouble = "; ".join(report.failed)
 
     def _count(self, decision: Decision) -> None:
         for outcome in decision.outcomes:

@@ -13,23 +13,20 @@ from typing import TYPE_CHECKING
 import structlog
 
 from tosser.address import Address
-from tosser.daemon.dispatch import key_of, queues
-from tosser.errors import LinkBusy
+from tosser.errors import LinkBusy, ProgramError, StoreError
 from tosser.rules.outgoing import OutPacket, draw_packets
-from tosser.rules.shipping import PacketOut
+from tosser.rules.shipping import LinkKey, PacketOut
 from tosser.state.pauses import Pause
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from pathlib import Path
 
-    from tosser.daemon.dispatch import Queue
+    from tosser.outbound.bso import Backlog
     from tosser.outbound.ship import Shipper
     from tosser.outbound.staging import Staging
     from tosser.rules.batch import Piece
     from tosser.rules.decision import Decision
     from tosser.rules.network import Link, Rulebook
-    from tosser.rules.shipping import LinkKey
     from tosser.state.state import State
 
 log = structlog.get_logger()
@@ -42,10 +39,25 @@ class ShipmentReport:
     Attributes:
         packets: how many packets are where the mailer finds them now.
         busy: links that are locked, and so wait.
+        failed: why other links could not be served.
     """
 
     packets: int = 0
     busy: list[str] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """The outbound.
+
+    Attributes:
+        staging: where finished packets wait.
+        shipper: hands them to the mailer.
+    """
+
+    staging: Staging
+    shipper: Shipper
 
 
 class Sending:
@@ -54,19 +66,14 @@ class Sending:
     Args:
         rules: the sysop's world.
         state: says which links are paused.
-        outbound: its root; ``None`` without one.
-        staging: where finished packets wait; ``None`` without an outbound.
-        shipper: hands them to the mailer; ``None`` without an outbound.
+        outgoing: the outbound; ``None`` without one.
     """
 
-    def __init__(
-        self, rules: Rulebook, state: State, outbound: Path | None, staging: Staging | None, shipper: Shipper | None
-    ) -> None:
+    def __init__(self, rules: Rulebook, state: State, outgoing: Outgoing | None) -> None:
         self._rules = rules
         self._state = state
-        self._outbound = outbound
-        self._staging = staging
-        self._shipper = shipper
+        self._outgoing = outgoing
+        self._tidy = False
 
     def use(self, rules: Rulebook) -> None:
         """Work by other rules from now on."""
@@ -83,13 +90,13 @@ class Sending:
         Raises:
             OSError: the disk failed.
         """
-        if self._staging is None or not packets:
+        if self._outgoing is None or not packets:
             return []
         made = [
-            PacketOut(serial, key_of(packet.link), packet.size, packet.messages)
+            PacketOut(serial, LinkKey.of(packet.link), packet.size, packet.messages)
             for serial, packet in enumerate(packets, first)
         ]
-        self._staging.write([(out.serial, packet.chunks) for out, packet in zip(made, packets, strict=True)])
+        self._outgoing.staging.write([(out.serial, packet.chunks) for out, packet in zip(made, packets, strict=True)])
         return made
 
     def ship(self, beat: Callable[[], None]) -> ShipmentReport:
@@ -100,23 +107,41 @@ class Sending:
             OSError: the disk failed; what was not shipped waits.
         """
         report = ShipmentReport()
-        if self._shipper is None:
+        if self._outgoing is None:
             return report
-        for key in self._shipper.links_waiting():
+        self._remove_orphans(self._outgoing.staging)
+        for key in self._outgoing.shipper.links_waiting():
             link = self._link(key)
-            if link is None:
-                continue
-            try:
-                shipped = self._shipper.ship(link)
-            except LinkBusy as error:
-                log.info("link_busy", link=key.address, network=key.network, error=str(error))
-                report.busy.append(key.address)
-                continue
-            if shipped.packets:
-                log.info("link_served", link=key.address, network=key.network, packets=shipped.packets)
-            report.packets += shipped.packets
-            beat()
+            if link is not None:
+                self._ship_to(link, self._outgoing.shipper, report)
+                beat()
         return report
+
+    def _ship_to(self, link: Link, shipper: Shipper, report: ShipmentReport) -> None:
+        told = log.bind(link=str(link.address.without_domain), network=link.network)
+        try:
+            shipped = shipper.ship(link)
+        except LinkBusy as error:
+            told.info("link_busy", error=str(error))
+            report.busy.append(str(link.address.without_domain))
+            return
+        except (ProgramError, StoreError) as error:
+            told.error("link_not_served", error=str(error), mail="kept")
+            report.failed.append(str(error))
+            return
+        if shipped.lost:
+            told.error("packets_lost", packets=shipped.lost, why="somebody removed them from the staging directory")
+        if shipped.packets:
+            told.info("link_served", packets=shipped.packets, files=[path.name for path in shipped.files])
+        report.packets += shipped.packets
+
+    def _remove_orphans(self, staging: Staging) -> None:
+        """Clear, once, what a killed process staged for a batch that was then carried out with other packets."""
+        if not self._tidy:
+            removed = staging.remove_orphans(self._state.staged_serials())
+            self._tidy = True
+            if removed:
+                log.info("staged_orphans_removed", packets=removed)
 
     def pause_overloaded(self, now: float) -> None:
         """Pause the links for which too much waits, or waits for too long, where that is configured.
@@ -124,13 +149,14 @@ class Sending:
         Raises:
             StateError: the state database cannot be used.
         """
-        limited = [link for link in self._rules.links.values() if link.pause_age or link.pause_size]
-        if self._outbound is None or not limited:
+        if self._outgoing is None:
             return
-        for queue in queues(self._outbound, self._rules, self._state):
-            why = _overload(queue, now)
-            if why and not queue.link.paused:
-                key = key_of(queue.link)
+        for link in self._rules.links.values():
+            if link.paused or not (link.pause_age or link.pause_size):
+                continue
+            why = _overload(link, self._outgoing.shipper.backlog(link), now)
+            if why:
+                key = LinkKey.of(link)
                 log.warning("link_paused", link=key.address, network=key.network, why=why)
                 self._state.pause_link(Pause(key, now, "auto", why))
 
@@ -139,11 +165,10 @@ class Sending:
         return next((link for link in links if link.network == key.network), None)
 
 
-def _overload(queue: Queue, now: float) -> str:
+def _overload(link: Link, waits: Backlog, now: float) -> str:
     """Say why a link is to be paused; empty when it is not."""
-    link, total = queue.link, queue.total
-    if link.pause_size is not None and total.bytes > link.pause_size:
-        return f"{total.bytes} bytes wait for it, and the limit is {link.pause_size}"
-    if link.pause_age is not None and total.oldest is not None and now - total.oldest > link.pause_age:
-        return f"mail has waited for it for {(now - total.oldest) / 86400:.1f} days"
+    if link.pause_size is not None and waits.bytes > link.pause_size:
+        return f"{waits.bytes} bytes wait for it, and the limit is {link.pause_size}"
+    if link.pause_age is not None and waits.oldest is not None and now - waits.oldest > link.pause_age:
+        return f"mail has waited for it for {(now - waits.oldest) / 86400:.1f} days"
     return ""
