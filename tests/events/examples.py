@@ -34,7 +34,7 @@ BODY = Decoded("Grüße aus dem Süden!\n\nHow is the new modem?\n", "CP437", "c
 
 EXAMPLES: dict[Kind, Event] = {
     Kind.STATUS: status_event(
-        NODE, id="status/online/1794571200/0", time=NOON, online=True, version="0.1.0", since=NOON
+        NODE, id="status/online/1794571200.000000", time=NOON, online=True, version="0.1.0", since=NOON
     ),
     Kind.CONFIG: config_event(
         NODE,

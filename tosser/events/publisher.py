@@ -198,11 +198,11 @@ class Publisher:
         return connection
 
     def _status(self, *, online: bool) -> Event:
-        state = "online" if online else "offline"
+        state, now = "online" if online else "offline", time.time()
         return status_event(
             self._node,
-            id=f"status/{state}/{self._started:.0f}/{self._connections}",
-            time=time.time(),
+            id=f"status/{state}/{now:.6f}",
+            time=now,
             online=online,
             version=self._program_version,
             since=self._started,
