@@ -14,6 +14,8 @@ from tests.corpus import HUB, US, message, packet
 from tests.peers.daemon import node
 from tests.peers.ports import LOOPBACK, free_port, wait_for_port
 from tests.peers.programs import require
+from tosser.address import Address
+from tosser.outbound.bso import Bso
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -114,3 +116,25 @@ def test_the_running_tosser_notices_what_binkd_received(system: Node, tmp_path: 
         call(tmp_path / "hub", port, session_password())
         daemon.wait_for(lambda: "0badcafe.pkt" in daemon.log, what="the packet in the log")
         assert daemon.stop() == 0
+
+
+def test_binkd_looks_where_the_tosser_puts_mail_of_several_networks(system: Node) -> None:
+    """With the lines for several networks binkd finds, for both, the directory that the tosser writes to."""
+    (lines,) = re.findall(r"\*\*Several networks\.\*\*.+?^```text\n(.+?)^```", PAGE, re.MULTILINE | re.DOTALL)
+    text = re.sub(r"^(?:domain|address) .*\n", "", documented("/etc/binkd/binkd.cfg"), flags=re.MULTILINE)
+    text = (lines + text).replace("/var/spool/ftn/", f"{system.root}/").replace("/var/log/binkd/", f"{system.root}/")
+    (system.root / "in.temp").mkdir()
+    outbound = Bso(system.outbound, "tqwnet", 1337, lambda: 1)
+    links = ["1337:1/100@tqwnet", "21:1/100@fsxnet"]
+    for link in links:
+        directory = outbound.directory_of(Address.parse(link))
+        directory.mkdir(exist_ok=True)
+        (directory / "00010064.clo").touch()
+    (system.root / "links").write_text("".join(f"node {link} {LOOPBACK}:1 password c\n" for link in links), "ascii")
+    (system.root / "binkd.cfg").write_text(text.replace("/etc/binkd/binkd.inc", f"{system.root}/links"), "ascii")
+
+    command = [require("binkd", "binkd"), "-p", "-q", str(system.root / "binkd.cfg")]
+    subprocess.run(command, cwd=system.root, check=True, timeout=60)
+
+    told = (system.root / "binkd").read_text("latin-1")
+    assert set(re.findall(r"call to (\S+)", told)) == set(links), told
