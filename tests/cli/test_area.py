@@ -58,10 +58,10 @@ def test_areas_with_mail(tmp_path: Path) -> None:
     assert (general["tag"], general["path"], general["last"]) == ("TQW_GEN", str(tmp_path / "elsewhere" / "gen"), None)
 
     lines = system.run("area", "list").stdout.splitlines()
-    assert lines[0].split()[:4] == ["NETWORK", "TAG", "STORE", "LINKS"]
-    assert [line.split()[:6] for line in lines[1:]] == [
-        ["tqwnet", "PASSED", "passthrough", "1", "0", "0"],
-        ["tqwnet", "TQW_GEN", "jam", "1", "0", "0"],
-        ["tqwnet", "TQW_TECH", "jam", "2", "2", "1"],
+    assert [line.split()[:7] for line in lines] == [
+        ["NETWORK", "TAG", "STORE", "PAUSED", "LINKS", "MESSAGES", "DUPES"],
+        ["tqwnet", "PASSED", "passthrough", "yes", "1", "0", "0"],
+        ["tqwnet", "TQW_GEN", "jam", "no", "1", "0", "0"],
+        ["tqwnet", "TQW_TECH", "jam", "no", "2", "2", "1"],
     ]
     assert lines[3].endswith("Grüße und Technik")
