@@ -9,6 +9,7 @@ from tosser.config.values import SyncMode
 from tosser.daemon.sending import Outgoing, Sending
 from tosser.errors import StateError
 from tosser.outbound.bso import Backlog, Bso
+from tosser.outbound.busy import STALE_SECONDS
 from tosser.outbound.program import PackProgram
 from tosser.outbound.ship import Shipper, box_backlog
 from tosser.outbound.staging import Staging
@@ -46,10 +47,19 @@ class Queue:
         return self.outbound + Backlog(self.staged.packets, self.staged.size, self.staged.oldest)
 
 
-def build_bso(root: Path, rules: Rulebook, identity: Callable[[], int]) -> Bso:
-    """Make the outbound: its root is the directory of the first network's main zone."""
+def build_bso(
+    root: Path, rules: Rulebook, identity: Callable[[], int] = lambda: 0, stale: float = STALE_SECONDS
+) -> Bso:
+    """Make the outbound: its root is the directory of the first network's main zone.
+
+    Args:
+        root: that directory.
+        rules: the networks.
+        identity: what tells our locks from those of others; only for whoever takes locks.
+        stale: seconds after which another's lock means nothing.
+    """
     main = next(iter(rules.networks.values())).main
-    return Bso(root, main.domain, main.zone, identity)
+    return Bso(root, main.domain, main.zone, identity, stale=stale)
 
 
 def build_sending(config: Config, rules: Rulebook, state: State) -> Sending:
@@ -67,7 +77,7 @@ def build_sending(config: Config, rules: Rulebook, state: State) -> Sending:
         staging.prepare()
     except OSError as error:
         raise StateError(f"{error.filename}: {error.strerror}") from error
-    bso = build_bso(root, rules, state.outbound_identity)
+    bso = build_bso(root, rules, state.outbound_identity, config.toss.bsy_stale)
     programs = _pack_programs(config)
     shipper = Shipper(bso, staging, state, programs=programs, level=config.toss.zip_level, synced=synced)
     return Sending(rules, state, Outgoing(staging, shipper))
@@ -84,7 +94,7 @@ def _pack_programs(config: Config) -> dict[str, PackProgram]:
 
 def queues(root: Path, rules: Rulebook, state: State | None) -> list[Queue]:
     """Look at what waits for every link; ``state`` is ``None`` before anything was ever tossed."""
-    bso = build_bso(root, rules, lambda: 0)
+    bso = build_bso(root, rules)
     staged = {mail.link: mail for mail in state.staged_mail()} if state else {}
     links = sorted(rules.links.values(), key=lambda link: link.address)
     return [Queue(link, staged.get(LinkKey.of(link)), bso.backlog(link.address) + box_backlog(link)) for link in links]

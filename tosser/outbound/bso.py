@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from tosser.codec.flow import bso_stem, is_flavoured_packet_name, point_directory, zone_extension
 from tosser.errors import StoreError
-from tosser.outbound.busy import BusyLock
+from tosser.outbound.busy import STALE_SECONDS, BusyLock
 from tosser.outbound.flowfile import FlowFiles, absolute_paths
 
 if TYPE_CHECKING:
@@ -69,6 +69,7 @@ class Bso:
         zone: its default zone.
         identity: gives what tells our locks from those of others, also after a restart.
         others: where the outbounds of other domains are, if not beside the first one.
+        stale: seconds without a touch after which another's lock means nothing.
     """
 
     def __init__(
@@ -78,12 +79,15 @@ class Bso:
         zone: int,
         identity: Callable[[], int],
         others: Mapping[str, DomainRoot] | None = None,
+        *,
+        stale: float = STALE_SECONDS,
     ) -> None:
         self.root = root.absolute()
         self._domain = domain
         self._first = DomainRoot(self.root, zone)
         self._others = dict(others or {})
         self._identity = identity
+        self._stale = stale
 
     def directory_of(self, address: Address) -> Path:
         """Give the directory of a system's flow files, bundles and packets; an address without domain is of the first.
@@ -98,7 +102,7 @@ class Bso:
     def lock(self, address: Address) -> BusyLock:
         """Give the lock of a system; taking it raises `LinkBusy` when somebody else has it."""
         path = self.directory_of(address) / f"{bso_stem(address)}.bsy"
-        return BusyLock(path, self.root, self._identity())
+        return BusyLock(path, self.root, self._identity(), stale=self._stale)
 
     def backlog(self, address: Address) -> Backlog:
         """Sum up what the mailer would find for a system, whatever case and zone directory it was written in."""

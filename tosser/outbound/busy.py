@@ -43,13 +43,16 @@ class BusyLock:
         path: the file; its directory is made when absent.
         root: the outbound's root, for the mode of the directory.
         identity: what tells locks of this tosser from those of others, also after a restart.
+        stale: seconds without a touch after which another's lock means nothing.
     """
 
-    def __init__(self, path: Path, root: Path, identity: int) -> None:
+    def __init__(self, path: Path, root: Path, identity: int, *, stale: float = STALE_SECONDS) -> None:
         self._path = path
         self._root = root
+        self._stale = stale
         self._mark = b" tosser %012x\n" % identity
         self._line = b"%d" % os.getpid() + self._mark
+        self._beside = path.with_name(f".{path.name}.{identity:x}.tmp")
 
     def __enter__(self) -> Self:
         """Take the lock.
@@ -107,33 +110,29 @@ class BusyLock:
         return self._path.with_name(names[0]) if names else None
 
     def _create(self) -> None:
-        mode = file_mode(self._path.parent)
-        descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
-        try:
-            disk.write_at(descriptor, self._line, 0)
-        except BaseException:
-            disk.unlink(self._path)
-            raise
-        finally:
-            os.close(descriptor)
+        """Make the lock, with all it says from the beginning: an empty one would not be known for ours after a crash.
+
+        Raises:
+            FileExistsError: somebody was quicker.
+        """
+        disk.write_new(self._path, self._line, self._beside, file_mode(self._path.parent))
 
     def _break_stale(self, path: Path) -> None:
         """Remove a lock that means nothing; moved away first, lest it be one that somebody makes at this moment."""
         before = path.stat()
         line = _first_line(path)
-        if not line.endswith(self._mark) and not _is_stale(line, time.time() - before.st_mtime):
+        if not line.endswith(self._mark) and not _is_stale(line, time.time() - before.st_mtime, self._stale):
             return
-        aside = path.with_name(f".{path.name}.tmp")
-        disk.rename(path, aside)
-        if aside.stat().st_ino == before.st_ino:
-            disk.unlink(aside)
+        disk.rename(path, self._beside)
+        if self._beside.stat().st_ino == before.st_ino:
+            disk.unlink(self._beside)
         else:
-            disk.rename(aside, path)
+            disk.rename(self._beside, path)
 
 
-def _is_stale(line: bytes, age: float) -> bool:
+def _is_stale(line: bytes, age: float, stale: float) -> bool:
     process = _process_in(line)
-    return age > STALE_SECONDS or (age > DEAD_SECONDS and process is not None and not _lives(process))
+    return age > stale or (age > DEAD_SECONDS and process is not None and not _lives(process))
 
 
 def _process_in(line: bytes) -> int | None:
