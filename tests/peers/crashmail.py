@@ -65,17 +65,19 @@ class Crashmail:
         links: Mapping[str, CrashmailLink] | None = None,
         areas: Sequence[str] = ("TQW_GEN",),
         netmail: bool = True,
+        parent: Path | None = None,
     ) -> None:
-        """Describe the node; every link exports and imports every area."""
+        """Describe the node; every link exports and imports every area. Its directory is made in ``parent`` (short)."""
         self.address = address
         self.links = {US: CrashmailLink()} if links is None else dict(links)
         self.areas = tuple(areas)
         self._netmail = netmail
         self._program = require("crashmail", "crashmail")
+        self._parent = parent
         self.root = Path()
 
     def __enter__(self) -> Self:
-        self.root = Path(tempfile.mkdtemp(prefix="cm", dir="/tmp"))
+        self.root = Path(tempfile.mkdtemp(prefix="cm", dir=self._parent or "/tmp"))
         for name in ("in", "out", "tmp", "msg"):
             (self.root / name).mkdir()
         (self.root / "prefs").write_text(self._preferences(), "ascii")
@@ -94,6 +96,10 @@ class Crashmail:
     def base(self, area: str) -> Path:
         """The JAM base of an area, without suffix."""
         return self.root / "msg" / f"{self.areas.index(area)}"
+
+    def command(self, *arguments: str) -> list[str]:
+        """Build the command line of a command of this node."""
+        return [self._program, "SETTINGS", str(self.root / "prefs"), *arguments]
 
     def toss(self) -> str:
         """Toss the inbound, export to the links, and return what crashmail printed.
@@ -124,8 +130,9 @@ class Crashmail:
         return files
 
     def _run(self, *arguments: str) -> str:
-        command = [self._program, "SETTINGS", str(self.root / "prefs"), *arguments]
-        done = subprocess.run(command, capture_output=True, check=False, timeout=_SECONDS, cwd=self.root)
+        done = subprocess.run(
+            self.command(*arguments), capture_output=True, check=False, timeout=_SECONDS, cwd=self.root
+        )
         printed = done.stdout.decode("latin-1") + done.stderr.decode("latin-1")
         assert done.returncode == 0, printed
         assert not list(self.inbound.glob("*.bad")), printed

@@ -83,6 +83,7 @@ class Mosquitto:
         certificates: makes the listener speak TLS.
         ask_certificate: whether clients must show a certificate.
         options: further lines of the configuration.
+        verbose: whether it logs everything; where it is measured, it should not.
         port: where it listens.
     """
 
@@ -92,6 +93,7 @@ class Mosquitto:
     certificates: Certificates | None = None
     ask_certificate: bool = False
     options: str = ""
+    verbose: bool = True
     port: int = 0
     _process: subprocess.Popen[bytes] | None = None
 
@@ -131,7 +133,9 @@ class Mosquitto:
         config.write_text(self._configuration(port))
         with (self.directory / "mosquitto.log").open("ab") as log:
             self._process = subprocess.Popen(
-                [require("mosquitto", "mosquitto"), "-v", "-c", config], stdout=log, stderr=subprocess.STDOUT
+                [require("mosquitto", "mosquitto"), *(["-v"] if self.verbose else []), "-c", config],
+                stdout=log,
+                stderr=subprocess.STDOUT,
             )
         try:
             wait_for_port(port)
