@@ -77,7 +77,7 @@ class Crashmail:
         self.root = Path()
 
     def __enter__(self) -> Self:
-        self.root = Path(tempfile.mkdtemp(prefix="cm", dir=self._parent or "/tmp"))
+        self.root = Path(tempfile.mkdtemp(prefix="cm", dir=self._parent or "/tmp"))  # noqa: S108 - a short name
         for name in ("in", "out", "tmp", "msg"):
             (self.root / name).mkdir()
         (self.root / "prefs").write_text(self._preferences(), "ascii")
