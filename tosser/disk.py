@@ -127,6 +127,29 @@ def write_whole(path: Path, chunks: Iterable[bytes], *, mode: int = FILE_MODE, s
         sync_directory(path.parent)
 
 
+def write_new(path: Path, data: bytes, temporary: Path, mode: int = FILE_MODE) -> None:
+    """Write a small file that appears whole, or not at all where one of its name is there.
+
+    Args:
+        path: the file.
+        data: its bytes.
+        temporary: a name on the same file system that nobody else uses; it is free afterwards.
+        mode: of the file.
+
+    Raises:
+        FileExistsError: there is such a file; it is untouched.
+    """
+    _write(temporary, [data], mode, sync=True)
+    try:
+        os.link(temporary, path)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        claim(temporary, path)
+    finally:
+        unlink(temporary)
+
+
 def _write(temporary: Path, chunks: Iterable[bytes], mode: int, *, sync: bool) -> None:
     descriptor = create(temporary, mode)
     try:

@@ -73,11 +73,12 @@ def build_sending(config: Config, rules: Rulebook, state: State) -> Sending:
         return Sending(rules, state, None)
     synced = config.toss.sync is SyncMode.FULL
     staging = Staging(root, synced=synced)
+    bso = build_bso(root, rules, state.outbound_identity, config.toss.bsy_stale)
     try:
         staging.prepare()
+        bso.release_leftovers(link.address for link in rules.links.values())
     except OSError as error:
         raise StateError(f"{error.filename}: {error.strerror}") from error
-    bso = build_bso(root, rules, state.outbound_identity, config.toss.bsy_stale)
     programs = _pack_programs(config)
     shipper = Shipper(bso, staging, state, programs=programs, level=config.toss.zip_level, synced=synced)
     return Sending(rules, state, Outgoing(staging, shipper))

@@ -87,6 +87,7 @@ class Bso:
         self._first = DomainRoot(self.root, zone)
         self._others = dict(others or {})
         self._identity = identity
+        self._known_identity: int | None = None
         self._stale = stale
 
     def directory_of(self, address: Address) -> Path:
@@ -102,7 +103,26 @@ class Bso:
     def lock(self, address: Address) -> BusyLock:
         """Give the lock of a system; taking it raises `LinkBusy` when somebody else has it."""
         path = self.directory_of(address) / f"{bso_stem(address)}.bsy"
-        return BusyLock(path, self.root, self._identity(), stale=self._stale)
+        if self._known_identity is None:
+            self._known_identity = self._identity()
+        return BusyLock(path, self.root, self._known_identity, stale=self._stale)
+
+    def release_leftovers(self, addresses: Iterable[Address]) -> int:
+        """Remove locks that a killed process of ours left; to be called at start, by whoever holds the state.
+
+        What it was about needs no lock to be safe, and is finished with the next mail at the latest; mailers should not
+        have to wait for that.
+
+        Args:
+            addresses: of the links.
+
+        Returns:
+            How many there were.
+
+        Raises:
+            OSError: one cannot be removed.
+        """
+        return sum(self.lock(address).release_leftover() for address in addresses)
 
     def backlog(self, address: Address) -> Backlog:
         """Sum up what the mailer would find for a system, whatever case and zone directory it was written in."""

@@ -68,7 +68,7 @@ class BusyLock:
         try:
             self._take()
         except BaseException:
-            self._let_go()
+            self._release()
             raise
         return self
 
@@ -76,15 +76,23 @@ class BusyLock:
         self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
     ) -> None:
         """Release the lock, unless somebody has broken it and it is no longer ours."""
+        self._release()
+
+    def release_leftover(self) -> bool:
+        """Remove a lock that an earlier process of this tosser left; tells whether there was one."""
+        disk.unlink(self._beside)
+        if self._path in _held or not _first_line(self._path).endswith(self._mark):
+            return False
+        disk.unlink(self._path)
+        return True
+
+    def _release(self) -> None:
         try:
             if _first_line(self._path) == self._line:
                 disk.unlink(self._path)
         finally:
-            self._let_go()
-
-    def _let_go(self) -> None:
-        with _held_lock:
-            _held.discard(self._path)
+            with _held_lock:
+                _held.discard(self._path)
 
     def _take(self) -> None:
         holder = self._path

@@ -15,14 +15,13 @@ from typing import TYPE_CHECKING
 
 from tosser.codec.bundle import bundle_base, next_bundle_name, time_stamp_bundle_name
 from tosser.outbound.sharing import file_mode
+from tosser.rules.shipping import NAMES_KEPT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from tosser.rules.network import Link
 
-_EMPTY_KEPT = 48 * 3600.0
-"""Seconds for which an empty file keeps its name from being used: it was sent, and emptied after that."""
 _TEMPORARY = re.compile(r"\.([0-9a-z]{8}\.[0-9a-z]{3})\.tmp", re.ASCII)
 
 
@@ -128,4 +127,4 @@ def _is_spent(entry: os.DirEntry[str], now: float) -> bool:
         status = entry.stat()
     except FileNotFoundError:
         return True
-    return not status.st_size and now - status.st_mtime > _EMPTY_KEPT
+    return not status.st_size and now - status.st_mtime > NAMES_KEPT

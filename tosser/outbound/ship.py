@@ -34,7 +34,7 @@ from tosser.outbound.places import Place, has_content, temporary
 from tosser.outbound.program import ProgramPacker
 from tosser.outbound.sharing import make_shared
 from tosser.outbound.zipping import ZipPacker
-from tosser.rules.shipping import LinkKey, Placement
+from tosser.rules.shipping import NAMES_KEPT, LinkKey, Placement
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -256,12 +256,15 @@ class _Delivery:
         if boxed:
             make_shared(directory, directory.parent)
         place = Place.survey(directory, self._link, self._now, boxed=boxed)
-        place.avoid(bundle.path for bundle in self._register.bundles_in(str(directory)))
+        bundles = self._register.bundles_in(str(directory))
+        place.avoid(bundle.path for bundle in bundles if bundle.created > self._now - NAMES_KEPT)
         if not boxed:
             place.avoid(os.fsdecode(path) for path in self._flows.named())
         if place.temporaries:
-            placed = {Path(path).name for path in self._register.placed_paths()}
-            discard(Shipment(target) for target in place.temporaries if target.name not in placed)
+            placed = self._register.placed_paths()
+            names = {Path(path).name for path in placed}
+            discard(Shipment(target) for target in place.temporaries if target.name not in names)
+            place.avoid(placed)
         return place
 
     def _newest(self, place: Place, packer: Packer) -> Path | None:

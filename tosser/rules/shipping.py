@@ -9,6 +9,10 @@ if TYPE_CHECKING:
     from tosser.rules.network import Link
 
 
+NAMES_KEPT = 48 * 3600.0
+"""Seconds for which the name of a bundle is not given again."""
+
+
 class LinkKey(NamedTuple):
     """How a link is known where its mail is counted: the name of its network, and its address without domain."""
 

@@ -11,7 +11,7 @@ import secrets
 from typing import TYPE_CHECKING
 
 from tosser.errors import StateError
-from tosser.rules.shipping import BundleName, LinkKey, StagedMail, StagedPacket
+from tosser.rules.shipping import NAMES_KEPT, BundleName, LinkKey, StagedMail, StagedPacket
 
 if TYPE_CHECKING:
     import sqlite3
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
     from tosser.rules.shipping import PacketOut, Placement
 
-NAMES_KEPT = 48 * 3600
-"""Seconds for which the name of a bundle is not given again."""
 _PACKETS = "packets"
 _OUTBOUND = "outbound"
 _HIGHEST_SERIAL = 0xFFFF_FFFF
