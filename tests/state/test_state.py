@@ -57,6 +57,7 @@ CALLS: dict[str, Callable[[State], object]] = {
     "packets_lost": lambda state: state.packets_lost([1]),
     "pause_link": lambda state: state.pause_link(Pause(LINK, NOW, "auto", "too much waits")),
     "resume_link": lambda state: state.resume_link(LINK),
+    "touch_links": lambda state: state.touch_links([LINK]),
     "paused_links": lambda state: state.paused_links(),
     "next_events": lambda state: state.next_events(0, 1, ["t"]),
     "events_delivered": lambda state: state.events_delivered([1]),

@@ -14,8 +14,9 @@ from tosser.events.topics import Kind, Topic
 from tosser.reason import Reason
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
+    from tosser.daemon.sending import Standing
     from tosser.events.event import Event, Node
     from tosser.state.outbox import StoredEvent
     from tosser.state.state import State
@@ -37,11 +38,13 @@ class StateOutbox:
     Args:
         state: the database.
         node: who speaks.
+        standing: tells what waits for a link, and whether it is paused, by its network and its address.
     """
 
-    def __init__(self, state: State, node: Node) -> None:
+    def __init__(self, state: State, node: Node, standing: Callable[[str, Address], Standing]) -> None:
         self._state = state
         self._node = node
+        self._standing = standing
 
     async def next_events(self, after: int, limit: int, skip_topics: Collection[str]) -> Sequence[StoredEvent]:
         """List waiting events in order."""
@@ -57,7 +60,10 @@ class StateOutbox:
 
     async def next_states(self, limit: int, skip_topics: Collection[str]) -> Sequence[StateOfTopic]:
         """List states of which the broker does not have the present version."""
-        areas, links = await asyncio.to_thread(self._state.unpublished_totals, limit + len(skip_topics))
+        return await asyncio.to_thread(self._next_states, limit, skip_topics)
+
+    def _next_states(self, limit: int, skip_topics: Collection[str]) -> list[StateOfTopic]:
+        areas, links = self._state.unpublished_totals(limit + len(skip_topics))
         events = [(self._area(area), area.version) for area in areas if area.network]
         events += [(event, link.version) for link in links if (event := self._link(link)) is not None]
         rows = [StateOfTopic(event.topic, event.payload, version) for event, version in events]
@@ -100,10 +106,11 @@ class StateOutbox:
             address = Address.parse(link.address)
         except AddressError:
             return None
+        standing = self._standing(link.network, address)
         sent = LastFile(link.last_out_file, link.last_out) if link.last_out_file and link.last_out else None
         received = LastFile(link.last_file, link.last_in) if link.last_file and link.last_in else None
         return link_state_event(
             self._node, id=f"link/{link.network}/{link.address}/{link.version}", time=link.last_in or time.time(),
             network=link.network, link=address, received=received, sent=sent, packets=link.packets,
-            messages=link.messages, backlog_files=0, backlog_bytes=0, paused=False,
+            messages=link.messages, backlog_files=standing.files, backlog_bytes=standing.bytes, paused=standing.paused,
         )  # fmt: skip

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from tosser.address import Address
     from tosser.config.model import Config
     from tosser.config.services import Mqtt
+    from tosser.daemon.sending import Sending
     from tosser.inbound.spool import Spool
     from tosser.rules.network import Rulebook
     from tosser.state.state import State
@@ -43,6 +44,7 @@ class Parts:
     spool: Spool
     shelf: Shelf
     pipeline: Pipeline
+    sending: Sending
     watcher: Watcher
     publisher: Publisher | None
     node: Node | None
@@ -87,6 +89,7 @@ def build_parts(
     except OSError as error:
         raise StateError(f"{error.filename}: {error.strerror}") from error
     shelf = Shelf()
+    sending = build_sending(config, rules, state)
     archivers = build_archivers(config)
     pipeline = Pipeline(
         spool=spool,
@@ -94,7 +97,7 @@ def build_parts(
         keeper=AsideKeeper(Quarantine(config.paths.state), archive_limits(config), archivers),
         state=state,
         shelf=shelf,
-        sending=build_sending(config, rules, state),
+        sending=sending,
         reporter=Reporter(rules, node),
         rules=rules,
         lock_wait=config.toss.lock_wait,
@@ -107,12 +110,12 @@ def build_parts(
     if config.mqtt is not None and node is not None:
         publisher = Publisher(
             mqtt_settings(config.mqtt, main_address(rules)),
-            StateOutbox(state, node),
+            StateOutbox(state, node, sending.standing),
             node,
             version=__version__,
             started=time.time() if since is None else since,
         )
-    return Parts(rules, spool, shelf, pipeline, watcher, publisher, node, state)
+    return Parts(rules, spool, shelf, pipeline, sending, watcher, publisher, node, state)
 
 
 def make_directories(config: Config) -> None:

@@ -67,6 +67,7 @@ class PassReport:
         trouble: why the pass stopped before all was done, as a sentence; empty when it did not.
         sent: packets that were handed to the mailer.
         busy_links: links whose mail waits because another program has locked them.
+        stuck: what cannot be carried out because its input is gone.
         surprised: whether something failed that should not; the files concerned are tried again by the next pass.
     """
 
@@ -76,6 +77,7 @@ class PassReport:
     trouble: str = ""
     sent: int = 0
     busy_links: list[str] = field(default_factory=list)
+    stuck: list[str] = field(default_factory=list)
     surprised: bool = False
 
 
@@ -173,7 +175,7 @@ class Pipeline:
             self._report.trouble = str(error)
             log.error("toss_stopped", error=str(error), input="kept")  # noqa: TRY400 - a sentence, not a traceback
         unreadable = [text for _, text in self._unreadable.values()]
-        self._report.trouble = self._report.trouble or "; ".join(unreadable)
+        self._report.trouble = self._report.trouble or "; ".join((*unreadable, *self._report.stuck))
         return self._report
 
     def _toss_files(self, files: Sequence[ClaimedFile]) -> None:
@@ -272,6 +274,15 @@ class Pipeline:
             self._toss_leftovers()
 
     @contextmanager
+    def _missing_input(self, batch: OpenBatch) -> Iterator[None]:
+        """Leave a batch in the journal whose input somebody took away, say so at every pass, and go on."""
+        try:
+            yield
+        except InputError as error:
+            self._report.stuck.append(f"batch {batch.id} cannot be carried out: {error}")
+            log.error("batch_stuck", batch=batch.id, error=str(error))  # noqa: TRY400 - a sentence, not a traceback
+
+    @contextmanager
     def _surprises(self, claims: Mapping[str, ClaimedFile]) -> Iterator[None]:
         """Keep a mistake of ours from stopping the others or losing a file: note it, and trust the files no more."""
         try:
@@ -319,7 +330,7 @@ class Pipeline:
         self._parked = {batch.id: frozenset(file.claim for file in batch.decision.files) for batch in batches}
         for batch in batches:
             log.info("batch_taken_up_again", batch=batch.id, files=len(batch.decision.files))
-            with self._surprises(claims):
+            with self._surprises(claims), self._missing_input(batch):
                 self._carry_out_again(batch, claims)
             self._beat()
 
@@ -339,9 +350,7 @@ class Pipeline:
             if not decided:
                 continue
             if file.claim not in claims:
-                raise StateError(
-                    f"{file.inbound}: {file.name} was removed while it was being tossed (batch {batch.id})"
-                )
+                raise InputError(file.claim, f"{file.inbound}: {file.name}", "it was removed while it was being tossed")
             pieces += self._reader.again(claims[file.claim], decided)
         return pieces
 

@@ -60,6 +60,15 @@ class Outgoing:
     shipper: Shipper
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a link stands: what waits for it, and whether it gets nothing more for now."""
+
+    files: int = 0
+    bytes: int = 0
+    paused: bool = False
+
+
 class Sending:
     """Makes, stages and ships packets.
 
@@ -74,6 +83,7 @@ class Sending:
         self._state = state
         self._outgoing = outgoing
         self._tidy = False
+        self._standings: dict[LinkKey, Standing] = {}
 
     def use(self, rules: Rulebook) -> None:
         """Work by other rules from now on."""
@@ -159,6 +169,26 @@ class Sending:
                 key = LinkKey.of(link)
                 log.warning("link_paused", link=key.address, network=key.network, why=why)
                 self._state.pause_link(Pause(key, now, "auto", why))
+
+    def standing(self, network: str, address: Address) -> Standing:
+        """Tell how a link stands; one that is no longer in the configuration has nothing waiting."""
+        link = self._link(LinkKey(network, str(address.without_domain)))
+        if link is None or self._outgoing is None:
+            return Standing(paused=link is not None and link.paused)
+        waits = self._outgoing.shipper.backlog(link)
+        return Standing(waits.files, waits.bytes, link.paused)
+
+    def note_standings(self) -> None:
+        """Have the state of every link published whose backlog has changed: a mailer takes mail without telling us.
+
+        Raises:
+            StateError: the state database cannot be used.
+        """
+        now = {LinkKey.of(link): self.standing(link.network, link.address) for link in self._rules.links.values()}
+        changed = [key for key, standing in now.items() if standing != self._standings.get(key, Standing())]
+        self._standings = now
+        if changed:
+            self._state.touch_links(changed)
 
     def _link(self, key: LinkKey) -> Link | None:
         links = self._rules.links_at(Address.parse(key.address))

@@ -126,7 +126,8 @@ class Service:
         waiting = f"{parked} batches wait for message bases that are locked" if parked else ""
         await self._condition(TOSS, report.trouble or waiting)
         await self._condition(INBOUND, "; ".join(scan.troubles))
-        self._notifier.status(report.trouble or waiting or f"{len(scan.ready) + len(scan.waiting)} files waiting")
+        if not self._finishing.is_set():  # stopping is the last thing to be said
+            self._notifier.status(report.trouble or waiting or f"{len(scan.ready) + len(scan.waiting)} files waiting")
 
     async def _condition(self, subject: str, text: str) -> None:
         """Note what is wrong, or that it no longer is, when that changed."""
@@ -143,11 +144,15 @@ class Service:
     # --- around it
 
     async def _keep_house(self) -> None:
-        """Bound the outbox every minute, and forget what is old every hour; what a crash left is looked at before."""
+        """Bound the outbox and look at backlogs every minute, forget what is old every hour.
+
+        What a crash left is looked at before.
+        """
         await self._first_pass.wait()
         for minute in count():
             try:
                 await asyncio.to_thread(self._bound_outbox, time.time())
+                await asyncio.to_thread(self._parts.sending.note_standings)
                 if minute % HOUSE_MINUTES == 0:
                     await asyncio.to_thread(self._forget, time.time())
             except TosserError as error:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tosser.errors import ArchiveError, StateError
+from tosser.errors import ArchiveError, InputError
 from tosser.inbound.quarantine import Cause
 from tosser.inbound.unpack import open_members
+from tosser.inbound.work import printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,7 +39,7 @@ class AsideKeeper:
         """Copy one member of a bundle, which itself stays.
 
         Raises:
-            StateError: the bundle no longer holds what was decided on.
+            InputError: the bundle no longer holds what was decided on.
             OSError: the disk failed.
         """
         cause = Cause(item.state, item.reason, item.what, item.offset, item.sender)
@@ -49,7 +50,8 @@ class AsideKeeper:
                 with member.open() as stream:
                     return self._quarantine.keep_member(file, index, member.name, stream, cause)
         except (IndexError, ArchiveError) as error:
-            raise StateError(f"{file.path}: is not what was decided on: {error}") from error
+            what = f"it is not what was decided on: {error}"
+            raise InputError(file.claim, printable(str(file.path)), what) from error
 
     def keep_file(self, outcome: FileOutcome, file: ClaimedFile, attempts: int = 0) -> Note:
         """Move a whole file out of the work directory; its outcome says that it is kept.

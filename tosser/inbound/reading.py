@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from tosser.codec.message import split_text
 from tosser.codec.packet import HEADER_SIZE, PacketLimits, PacketReader, parse_packet, parse_packet_header
-from tosser.errors import ArchiveError, InputError, PacketError, StateError
+from tosser.errors import ArchiveError, InputError, PacketError
 from tosser.inbound.trial import try_reading
 from tosser.inbound.unpack import open_members
 from tosser.inbound.work import printable
@@ -105,30 +105,23 @@ class Reader:
         """Read exactly the pieces that were decided before.
 
         Raises:
-            StateError: the file no longer holds what was decided on.
-            OSError: the file cannot be read.
+            InputError: the file cannot be read, or no longer holds what was decided on.
         """
-        found = []
-        description = describe(file)
-        with open_members(file.path, file.name, self._limits.archive, self._archivers) as members:
-            for decided in pieces:
-                try:
-                    member = members[decided.member]
-                    packet = self._open_packet(member)
-                except (IndexError, ArchiveError, PacketError) as error:
-                    raise StateError(f"{file.path}: is not what was decided on: {error}") from error
-                count = len(decided.verdicts)
-                messages = [
-                    (m, split_text(m.text)) for m in islice(packet.messages(), decided.first, decided.first + count)
-                ]
-                if len(messages) != count:
-                    raise StateError(f"{file.path}: is not what was decided on: {len(messages)} of {count} messages")
-                found.append(
-                    Piece(
-                        description, decided.member, member.name, packet.header, packet.summary, decided.first, messages
-                    )
-                )
-        return found
+        try:
+            with open_members(file.path, file.name, self._limits.archive, self._programs(file)) as members:
+                return [self._piece_again(describe(file), members[decided.member], decided) for decided in pieces]
+        except (IndexError, ArchiveError, PacketError) as error:
+            what = f"it is not what was decided on: {error}"
+            raise InputError(file.claim, printable(str(file.path)), what) from error
+        except OSError as error:
+            raise InputError(file.claim, printable(str(file.path)), error.strerror or str(error)) from error
+
+    def _piece_again(self, file: FileIn, member: Member, decided: PieceDecision) -> Piece:
+        packet, first, count = self._open_packet(member), decided.first, len(decided.verdicts)
+        messages = [(m, split_text(m.text)) for m in islice(packet.messages(), first, first + count)]
+        if len(messages) != count:
+            raise IndexError(f"{len(messages)} of {count} messages")
+        return Piece(file, decided.member, member.name, packet.header, packet.summary, first, messages)
 
     def _readable(self, file: ClaimedFile, progress: FileProgress | None) -> Iterator[Piece | Refusal | FileEnd]:
         try:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tosser.rules.shipping import LinkKey
+from tosser.state import totals
 
 if TYPE_CHECKING:
     import sqlite3
@@ -35,14 +36,14 @@ def pause(connection: sqlite3.Connection, entry: Pause) -> None:
         (*entry.link, entry.since, entry.who, entry.why),
     )
     if cursor.rowcount:
-        _touch(connection, entry.link)
+        totals.touch(connection, [entry.link])
 
 
 def resume(connection: sqlite3.Connection, link: LinkKey) -> bool:
     """End the pause of a link; tells whether it was paused."""
     cursor = connection.execute("DELETE FROM paused WHERE network = ? AND link = ?", link)
     if cursor.rowcount:
-        _touch(connection, link)
+        totals.touch(connection, [link])
     return bool(cursor.rowcount)
 
 
@@ -50,12 +51,3 @@ def listing(connection: sqlite3.Connection) -> list[Pause]:
     """List the paused links."""
     rows = connection.execute("SELECT network, link, since, who, why FROM paused ORDER BY network, link")
     return [Pause(LinkKey(network, link), since, who, why) for network, link, since, who, why in rows]
-
-
-def _touch(connection: sqlite3.Connection, link: LinkKey) -> None:
-    """Make the publisher tell how the link stands now."""
-    connection.execute(
-        """INSERT INTO links (network, address, version) VALUES (?, ?, 1)
-           ON CONFLICT (network, address) DO UPDATE SET version = version + 1""",
-        link,
-    )

@@ -229,6 +229,10 @@ class State:
         """Note which version the broker has of areas (network, tag, version) and links (network, address, version)."""
         self._database.call(totals.published, areas, links)
 
+    def touch_links(self, links: Iterable[LinkKey]) -> None:
+        """Have the states of these links published again."""
+        self._database.call(totals.touch, links)
+
     def forget_published(self) -> None:
         """Forget what the broker has of the totals: a new connection may be to a broker that kept nothing."""
         self._database.call(totals.all_unpublished)

@@ -138,3 +138,12 @@ def all_unpublished(connection: sqlite3.Connection) -> None:
     """Forget what the broker has: a new connection may be to a broker that kept nothing."""
     connection.execute("UPDATE areas SET published = 0")
     connection.execute("UPDATE links SET published = 0")
+
+
+def touch(connection: sqlite3.Connection, links: Iterable[tuple[str, str]]) -> None:
+    """Have the states of links (network, address without domain) published again."""
+    connection.executemany(
+        """INSERT INTO links (network, address, version) VALUES (?, ?, 1)
+           ON CONFLICT (network, address) DO UPDATE SET version = version + 1""",
+        links,
+    )
