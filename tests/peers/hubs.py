@@ -139,7 +139,9 @@ class Hubs:
         carried = [echo for echo in self.areas if echo.network in networks]
         system = node(root, areas=[echo.tag for echo in carried], **sections)
         document = yaml.safe_load(system.config.read_text("utf-8"))
-        document["networks"] = {network: {"addresses": own} for network, own in networks.items()}
+        document["networks"] = {
+            network: {"addresses": own, "zones": self._zones(network)} for network, own in networks.items()
+        }
         document["links"] = links
         document["areas"] = [
             {"tag": echo.tag, "network": echo.network, "path": echo.base, "links": linked[echo.network]}
@@ -147,6 +149,11 @@ class Hubs:
         ]
         system.config.write_text(yaml.safe_dump(document, sort_keys=False), "utf-8")
         return system
+
+    def _zones(self, network: str) -> list[int]:
+        """List the zones of a network, wherever its systems are."""
+        every = [own for addresses in self.addresses.values() for own in addresses]
+        return sorted({split_address(own)[0] for own in every if domain_of(own) == network})
 
     @staticmethod
     def _link(wire: Wire, far: str, number: int) -> dict[str, str]:
@@ -189,11 +196,13 @@ class Hubs:
             )
             for name, system in self.nodes.items()
         }
-        for number, wire in enumerate(self.wires):
+        for wire in self.wires:
             for name, mailer in mailers.items():
                 far = wire.far_end(self.addresses[name])
                 if far is not None:
-                    mailer.know({far: Remote(f"SESSION{number}", mailers[self.owner(far)].port)})
+                    other = self.owner(far)
+                    password = "_".join(sorted((name, other)))  # binkd wants one for all addresses of a system
+                    mailer.know({far: Remote(password, mailers[other].port)})
         with ExitStack() as stack:
             yield {name: stack.enter_context(mailer) for name, mailer in mailers.items()}
 
