@@ -141,6 +141,27 @@ def test_input_waits_in_the_inbound_while_too_much_is_parked(tmp_path: Path) -> 
     assert system.status()["counters"] == {"file.tossed": 101, "message.accepted": 101}
 
 
+def test_input_that_somebody_takes_away(tmp_path: Path) -> None:
+    """When a file is removed while its batch waits, that is told by name; once it is back the batch is applied."""
+    system = node(tmp_path, areas=[LOCKED], toss=QUICK)
+    system.deliver(mail((LOCKED, 1)))
+    assert system.toss().code == DONE
+    system.deliver(mail((LOCKED, 2)), "00000002.pkt")
+    with locked(system.bases / LOCKED.lower()):
+        assert system.toss().code == FAILED
+    (work,) = system.secure.glob(".tosser/*.00000002.pkt")
+    work.rename(tmp_path / "taken")
+    result = system.toss()
+    assert result.code == FAILED
+    assert result.stderr.splitlines()[-1].startswith(
+        f"tosser: {system.secure}: 00000002.pkt was removed while it was being tossed"
+    )
+    assert numbers(system, LOCKED) == [1]
+    (tmp_path / "taken").rename(work)
+    assert system.toss().code == DONE
+    assert numbers(system, LOCKED) == [1, 2]
+
+
 def break_signature(base: Path) -> None:
     """Overwrite what says that this is a JAM base."""
     with base.with_suffix(".jhr").open("r+b") as file:

@@ -62,6 +62,7 @@ def test_an_inbound_that_is_not_there_yet(tmp_path: Path) -> None:
         system.deliver(mail(1))
         daemon.wait_for(lambda: held(system, AREA) == 1, what="the message")
         daemon.wait_for(lambda: trouble(system) == "", what="nothing wrong any more")
+        assert daemon.stop() == DONE
 
 
 def test_a_file_that_grows_is_left_alone(tmp_path: Path) -> None:

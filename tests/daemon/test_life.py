@@ -76,7 +76,7 @@ def test_stopped_while_idle(system: Node) -> None:
     """With nothing to do it ends at once, and says good-bye to the service manager."""
     with system.start() as daemon:
         assert daemon.stop() == DONE
-        assert daemon.notifications[-1] == "STOPPING=1"
+        assert "STOPPING=1" in daemon.notifications
 
 
 def test_what_the_service_manager_hears(tmp_path: Path) -> None:
@@ -91,6 +91,7 @@ def test_what_the_service_manager_hears(tmp_path: Path) -> None:
         daemon.wait_for(lambda: "STATUS=0 files waiting" in daemon.notifications, what="the status")
         assert daemon.notifications.count("READY=1") == 1
         assert daemon.notifications[0] == "READY=1"
+        assert daemon.stop() == DONE
 
 
 def test_reload_with_a_good_configuration(tmp_path: Path, broker: Mosquitto) -> None:
@@ -109,6 +110,7 @@ def test_reload_with_a_good_configuration(tmp_path: Path, broker: Mosquitto) -> 
         assert told.index("RELOADING=1") < len(told) - 1 - told[::-1].index("READY=1")
         assert [line for line in told if re.fullmatch(r"MONOTONIC_USEC=[0-9]+", line)]
         assert conditions(system) == {}
+        assert daemon.stop() == DONE
 
 
 def break_file(system: Node) -> None:
@@ -233,6 +235,7 @@ def test_a_metrics_port_that_is_taken(tmp_path: Path) -> None:
         daemon.wait_for(lambda: held(systems[1], AREA) == 1, what="the message")
         assert conditions(systems[1]) == {"metrics": f"cannot listen on {LOOPBACK}:{port}: Address already in use"}
         assert conditions(systems[0]) == {}
+        assert daemon.stop() == DONE
 
 
 def test_the_log_for_people(tmp_path: Path) -> None:

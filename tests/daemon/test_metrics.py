@@ -79,6 +79,7 @@ def test_figures(tmp_path: Path, broker: Mosquitto) -> None:
         assert figures["tosser_broker_connected",] == 0.0
         assert figures["tosser_outbox_events",] == 2.0
         assert figures["tosser_outbox_oldest_seconds",] > 0.0
+        assert daemon.stop() == DONE
 
 
 def test_a_waiting_file_and_a_trouble(tmp_path: Path) -> None:
@@ -92,3 +93,4 @@ def test_a_waiting_file_and_a_trouble(tmp_path: Path) -> None:
         (system.local / ".tosser").rmdir()
         system.local.rmdir()
         daemon.wait_for(lambda: scrape(port).get(("tosser_condition", "inbound")) == 1.0, what="the trouble")
+        assert daemon.stop() == DONE

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from tests.accounts import held, kept, ledger_of, notes_of
+from tests.daemon.inside import config_of, parts_of
 from tests.mail import message, packet
 from tests.observe import nothing_waits
 from tests.peers.daemon import DONE, SET_ASIDE, node
-from tosser.config.loading import load_config
 from tosser.daemon.oneshot import toss_once
-from tosser.daemon.parts import build_parts, make_directories
 from tosser.inbound.reading import Reader
 from tosser.reason import FileState, Reason
-from tosser.state.state import State
 from tosser.stores.jam import JamBase
 
 if TYPE_CHECKING:
@@ -29,7 +25,6 @@ if TYPE_CHECKING:
 
     from tests.peers.daemon import Node
     from tosser.codec.stored import BaseMessage
-    from tosser.daemon.pipeline import Pipeline
     from tosser.inbound.spool import ClaimedFile
     from tosser.rules.batch import Batch
     from tosser.rules.decision import FileProgress
@@ -43,20 +38,6 @@ ARC = b"\x1a\x08A.PKT\x00" + bytes(100)
 def mail(number: int) -> bytes:
     """Write a packet of one message."""
     return packet([message(AREA, number=number)])
-
-
-@contextmanager
-def pipeline_of(system: Node) -> Iterator[Pipeline]:
-    """Put the parts of a node together in this process."""
-    config = load_config(system.config, os.environ)
-    make_directories(config)
-    state = State(system.state)
-    parts = build_parts(config, state)
-    try:
-        yield parts.pipeline
-    finally:
-        parts.close()
-        state.close()
 
 
 def choke(monkeypatch: pytest.MonkeyPatch) -> list[str]:
@@ -84,8 +65,8 @@ def test_a_file_that_makes_us_fail(system: Node, monkeypatch: pytest.MonkeyPatch
     system.deliver(mail(2), POISON)
     system.deliver(mail(3), "00000003.pkt")
     attempts = choke(monkeypatch)
-    with pipeline_of(system) as pipeline:
-        reports = [pipeline.toss() for _ in range(6)]
+    with parts_of(system) as parts:
+        reports = [parts.pipeline.toss() for _ in range(6)]
     assert [report.surprised for report in reports] == [True, True, True, True, False, False]
     assert [report.files for report in reports[1:]] == [{"tossed": 2}, {}, {}, {"quarantined": 1}, {}]
     assert len(attempts) == 4
@@ -104,7 +85,7 @@ def test_a_toss_ends_all_the_same(system: Node, monkeypatch: pytest.MonkeyPatch)
     system.deliver(mail(1), "00000001.pkt")
     system.deliver(mail(2), POISON)
     choke(monkeypatch)
-    report = toss_once(load_config(system.config, os.environ))
+    report = toss_once(config_of(system))
     assert report.files == {FileState.TOSSED: 1, FileState.QUARANTINED: 1}
     assert report.trouble == ""
     assert nothing_waits(system)
@@ -118,7 +99,8 @@ def test_a_decision_that_cannot_be_carried_out(system: Node, monkeypatch: pytest
     def fail(_self: JamBase, messages: Sequence[BaseMessage], *_args: object, **_kwargs: object) -> list[int]:
         raise RuntimeError(f"a mistake of ours with {len(messages)} messages")
 
-    with pipeline_of(system) as pipeline:
+    with parts_of(system) as parts:
+        pipeline = parts.pipeline
         monkeypatch.setattr(JamBase, "append", fail)
         monkeypatch.setattr(JamBase, "resume", fail)
         for _ in range(6):

@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+from structlog.testing import capture_logs
+
+from tests.daemon.inside import config_of
+from tosser.daemon import service as module
+from tosser.daemon.notify import Notifier
+from tosser.daemon.parts import make_directories
+from tosser.daemon.service import Service
+from tosser.state.state import State
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.peers.daemon import Node
+
+
+class Listening(Notifier):
+    """A notifier that counts the signs of life."""
+
+    def __init__(self) -> None:
+        super().__init__(None, 0.01)
+        self.signs = 0
+
+    def watchdog(self) -> None:
+        """Count one."""
+        self.signs += 1
+
+
+@contextmanager
+def service_of(system: Node, notifier: Notifier) -> Iterator[tuple[Service, State]]:
+    """Make a service of a node, which does not run, and give the state it works on."""
+    config = config_of(system)
+    make_directories(config)
+    state = State(system.state)
+    try:
+        yield Service(config, state, notifier, time.time()), state
+    finally:
+        state.close()
+
+
+def test_a_database_that_fails_stops_nothing(system: Node) -> None:
+    """Conditions that cannot be noted and housekeeping that cannot be done are logged, and tried again later."""
+
+    async def run() -> None:
+        with service_of(system, Notifier()) as (service, state):
+            state.close()
+            await service._condition("toss", "something is wrong")
+            service._first_pass.set()
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(service._keep_house(), 0.2)
+
+    with capture_logs() as logs:
+        asyncio.run(run())
+    assert [line["event"] for line in logs] == ["condition", "state_unusable", "housekeeping_failed"]
+
+
+def test_a_hung_toss_is_not_called_alive(system: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The watchdog hears of us while we are idle or make progress, and not when a step has taken too long."""
+    monkeypatch.setattr(module, "STALLED_SECONDS", 0.0)
+    notifier = Listening()
+
+    async def signs(service: Service, *, idle: bool) -> int:
+        before, service._idle = notifier.signs, idle
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(service._show_life(), 0.1)
+        return notifier.signs - before
+
+    async def run() -> tuple[int, int]:
+        with service_of(system, notifier) as (service, _):
+            return await signs(service, idle=True), await signs(service, idle=False)
+
+    idle, hung = asyncio.run(run())
+    assert idle > 1
+    assert hung == 0
