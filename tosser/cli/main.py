@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path  # noqa: TC003 - typer reads the annotations
 from typing import TYPE_CHECKING, Annotated
@@ -73,9 +72,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         raise SystemExit(Exit.CONFIG) from None
     except TosserError as error:
         complain(f"tosser: {error}")
-        raise SystemExit(Exit.FAILED) from None
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(Exit.FAILED) from None
     except OSError as error:
         complain(f"tosser: {error.filename or ''}: {error.strerror or error}".replace(": :", ":"))

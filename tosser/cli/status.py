@@ -17,6 +17,8 @@ from tosser.state.lock import holder
 from tosser.state.state import DATABASE_NAME, State
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from tosser.config.model import Config
 
 LATEST = 10
@@ -61,7 +63,8 @@ def gather(config: Config, now: float) -> dict[str, Any]:
 
 def _from_state(config: Config) -> dict[str, Any]:
     if not (config.paths.state / DATABASE_NAME).exists():
-        return {"conditions": [], "outbox": None, "areas": [], "links": [], "counters": {}, "files": [], "open": None}
+        nothing: dict[str, Any] = {name: [] for name in ("conditions", "areas", "links", "files")}
+        return nothing | {"open": None, "outbox": None, "netmail": _netmail({}), "counters": {}}
     state = State(config.paths.state, read_only=True)
     try:
         overview = state.overview()
@@ -76,14 +79,18 @@ def _from_state(config: Config) -> dict[str, Any]:
             "oldest": overview.outbox_oldest,
             "refused": [asdict(topic) for topic in overview.refused_topics],
         },
-        "netmail": {
-            "to_us": overview.counters.get(f"message.{Reason.NETMAIL}", 0),
-            "in_transit": overview.counters.get(f"message.{Reason.IN_TRANSIT}", 0),
-        },
+        "netmail": _netmail(overview.counters),
         "areas": [asdict(area) for area in overview.areas if area.network],
         "links": [asdict(link) for link in overview.links],
         "counters": overview.counters,
         "files": [asdict(entry) for entry in latest],
+    }
+
+
+def _netmail(counters: Mapping[str, int]) -> dict[str, int]:
+    return {
+        "to_us": counters.get(f"message.{Reason.NETMAIL}", 0),
+        "in_transit": counters.get(f"message.{Reason.IN_TRANSIT}", 0),
     }
 
 
