@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import time
 import zipfile
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
@@ -17,9 +18,6 @@ from tosser.outbound.bso import Backlog
 from tosser.outbound.ship import ROUND_BYTES, ShipReport
 from tosser.rules.shipping import LinkKey
 from tosser.state.state import Condition
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 DAY = 86400.0
 BUNDLE = "0000ffff.mo0"
@@ -538,13 +536,18 @@ def test_backlog(yard: Yard) -> None:
     assert yard.shipper.backlog(POINT) == Backlog()
 
 
+def name_of(descriptor: int) -> str:
+    """Give the path of an open file."""
+    return str(Path(f"/proc/self/fd/{descriptor}").readlink())
+
+
 def test_without_syncing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who wants no syncs gets none but that of the lock, and the same files."""
     yard = Yard(tmp_path)
     yard.staging = type(yard.staging)(yard.out, synced=False)
     synced: list[str] = []
     monkeypatch.delattr("tosser.disk.sync_directory")
-    monkeypatch.setattr("tosser.disk.sync_file", lambda number: synced.append(os.readlink(f"/proc/self/fd/{number}")))
+    monkeypatch.setattr("tosser.disk.sync_file", lambda number: synced.append(name_of(number)))
     shipper = type(yard.shipper)(yard.bso, yard.staging, yard.state, synced=False, clock=lambda: yard.now)
     for archiver in ("zip", "none"):
         link = with_settings(LINK, archiver=archiver)
@@ -555,3 +558,22 @@ def test_without_syncing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     assert yard.files() == []
     assert all(".bsy." in name for name in synced)
     yard.close()
+
+
+@pytest.mark.parametrize("archiver", ["zip", "none", "script"])
+@pytest.mark.parametrize("boxed", [False, True])
+def test_another_file_system(yard: Yard, monkeypatch: pytest.MonkeyPatch, archiver: str, *, boxed: bool) -> None:
+    """Directories on another file system than the staged packets get copies."""
+    box = yard.home / "box"
+    yard.link = with_settings(LINK, archiver=archiver, filebox=str(box) if boxed else "")
+    serials = yard.stage(SIZE, SIZE)
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+
+    monkeypatch.setattr(os, "link", refuse)
+    yard.shipper.ship(yard.link)
+    yard.mailer.empty_box(box)
+    yard.mailer.session()
+    assert yard.mailer.packets == serials
+    assert yard.files() == []
