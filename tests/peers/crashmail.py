@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from tests.corpus import HUB, US
+from tests.mail import split_address
 from tests.peers.programs import require
 
 if TYPE_CHECKING:
@@ -115,8 +116,9 @@ class Crashmail:
 
     def outgoing(self, link: str) -> list[Path]:
         """List the files that wait for a link, in the order of its flow file."""
-        net, _, node = link.partition(":")[2].partition("/")
-        flow = self.root / "out" / f"{int(net):04x}{int(node):04x}.flo"
+        _, net, node, point = split_address(link)
+        boss = f"{net:04x}{node:04x}"
+        flow = self.root / "out" / (f"{boss}.pnt/{point:08x}.flo" if point else f"{boss}.flo")
         if not flow.exists():
             return []
         return [Path(line.lstrip("^#")) for line in flow.read_text("ascii").splitlines() if line]
@@ -124,7 +126,7 @@ class Crashmail:
     def collect(self, link: str, directory: Path) -> list[Path]:
         """Move what waits for a link into a directory, as a mailer would, and return the files there."""
         files = [Path(shutil.move(file, directory / file.name)) for file in self.outgoing(link)]
-        for flow in (self.root / "out").glob("*.?lo"):
+        for flow in (self.root / "out").glob("**/*.?lo"):
             if not any(Path(line.lstrip("^#")).exists() for line in flow.read_text("ascii").splitlines()):
                 flow.unlink()
         return files
@@ -141,17 +143,24 @@ class Crashmail:
     def _preferences(self) -> str:
         zone = self.address.partition(":")[0]
         lines = [_PREFERENCES.format(root=self.root, zone=zone)]
-        lines += [f'AKA {self.address}.0\nDOMAIN "tqwnet"']
+        own = _with_point(self.address)
+        lines += [f'AKA {own}\nDOMAIN "tqwnet"']
         lines += [
-            f'NODE {link}.0 "{"ZIP" if how.bundles else ""}" "{how.password}"' for link, how in self.links.items()
+            f'NODE {_with_point(link)} "{"ZIP" if how.bundles else ""}" "{how.password}"'
+            for link, how in self.links.items()
         ]
         if self._netmail:
-            lines += [f'NETMAIL "NETMAIL" {self.address}.0 JAM "{self.root}/msg/net"']
-        lines += [f'AREA "BAD" {self.address}.0 JAM "{self.root}/msg/bad"']
-        exports = " ".join(f"{link}.0" for link in self.links)
+            lines += [f'NETMAIL "NETMAIL" {own} JAM "{self.root}/msg/net"']
+        lines += [f'AREA "BAD" {own} JAM "{self.root}/msg/bad"']
+        exports = " ".join(map(_with_point, self.links))
         for area in self.areas:
-            lines += [f'AREA "{area}" {self.address}.0 JAM "{self.base(area)}"\nEXPORT {exports}']
+            lines += [f'AREA "{area}" {own} JAM "{self.base(area)}"\nEXPORT {exports}']
         return "\n".join((*lines, ""))
+
+
+def _with_point(address: str) -> str:
+    """Write an address as its configuration does, always with a point."""
+    return "{}:{}/{}.{}".format(*split_address(address))
 
 
 def crashwrite(
