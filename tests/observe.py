@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from tosser.codec.jam import FIXED_HEADER_LENGTH
 from tosser.codec.kludge import find_value
 from tosser.stores.jam_reader import JamReader
 
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 
 def stored(base: Path) -> Counter[tuple[str, str]]:
     """Count the messages of a base by MSGID and digest of the text."""
-    if not base.with_name(base.name + ".jhr").exists():
+    headers = base.with_name(base.name + ".jhr")
+    if not headers.exists() or headers.stat().st_size < FIXED_HEADER_LENGTH:  # it is being made at this moment
         return Counter()
     found: Counter[tuple[str, str]] = Counter()
     for entry in JamReader(base).messages():
