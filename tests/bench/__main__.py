@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 RUNS = 5
 LONGEST_PATH = 40
 """Characters of the name of the directory everything happens in; crashmail has little room for paths."""
+LONGEST_ERROR = 2000
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -61,7 +62,7 @@ def _run(cases: Iterable[Case], bench: Bench) -> tuple[dict[str, Outcome], list[
             outcome = outcomes[case.name] = case.run(bench)
         except (BenchError, AssertionError) as error:  # peers assert
             failed.append(case.name)
-            _say(f"  FAILED: {error}")
+            _say(f"  FAILED: {str(error)[:LONGEST_ERROR]}")
         else:
             _say(*outcome.lines(), f"  (measured in {time.monotonic() - started:.0f} s)")
     return outcomes, failed

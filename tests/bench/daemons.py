@@ -15,12 +15,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import yaml
+
 from tests.bench.counter import Counter
 from tests.bench.figures import Series, percentile
 from tests.bench.mail import AREAS
 from tests.bench.measure import BenchError, Usage, usage_of
 from tests.bench.outcome import TOSSER, Bench, Outcome, Row
-from tests.corpus import HUB, area_tags
+from tests.corpus import HUB, area_description, area_tags
 from tests.peers.daemon import Daemon, Node, node
 from tests.peers.mosquitto import Mosquitto
 
@@ -218,15 +220,18 @@ class StartUp:
 
     def _configured(self, root: Path, bench: Bench) -> Node:
         links = [f"1337:{2 + index // 100}/{200 + index % 100}" for index in range(self.links - 1)]
-        areas = [
+        system = node(root, areas=(), links=dict.fromkeys((HUB, *links), ""), **bench.sections)
+        document = yaml.safe_load(system.config.read_text("utf-8"))
+        document["areas"] = [
             {
-                "tag": f"{tag}",
-                "description": "Filler",
+                "tag": tag,
+                "description": area_description(index),
                 "links": [HUB, *(links[(index + step * 37) % len(links)] for step in range(_LINKS_OF_AREA - 1))],
             }
             for index, tag in enumerate(area_tags(self.areas))
         ]
-        return node(root, links=dict.fromkeys((HUB, *links), ""), **({"areas": areas} | bench.sections))
+        system.config.write_text(yaml.safe_dump(document, sort_keys=False), "utf-8")
+        return system
 
 
 def _started(system: Node) -> Usage:

@@ -31,6 +31,7 @@ MAX_PACKET = "60MiB"
 """As crashmail's MAXPKTSIZE."""
 DISK_THREADS = 8
 """Syncs at the same time; as many as tosser has."""
+_MAIL = re.compile(r"\.(pkt|.ut|(su|mo|tu|we|th|fr|sa).)")
 _INDEX_RECORD = 8
 _BLOCK = 1024 * 1024
 
@@ -191,8 +192,8 @@ def _indexed(base: Path) -> int:
 
 
 def _mail_in(outbound: Path) -> list[Path]:
-    """Find packets and bundles, wherever the outbound has them; flow files are neither."""
-    return [path for path in _files(outbound) if not re.fullmatch(r"\.[a-z]lo", path.suffix)]
+    """Find packets and bundles, wherever the outbound has them."""
+    return [path for path in _files(outbound) if _MAIL.fullmatch(path.suffix)]
 
 
 def _sizes(*directories: Path) -> list[int]:
