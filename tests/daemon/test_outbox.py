@@ -8,6 +8,7 @@ import pytest
 
 from tosser.address import Address
 from tosser.daemon.outbox import StateOutbox
+from tosser.daemon.sending import Standing
 from tosser.events.event import Node, source_of
 from tosser.rules.decision import Decision
 from tosser.state.state import Results, State
@@ -20,6 +21,12 @@ if TYPE_CHECKING:
 NODE = Node("ftn", source_of(Address(1337, 1, 200, domain="tqwnet")))
 LAST = {"number": 7, "from": "Ada", "to": "All", "subject": "Hello", "msgid": None}
 AREA, LINK = "ftn/tqwnet/area/TQW_GEN/state", "ftn/tqwnet/link/f100.n1.z1337/state"
+
+
+def _two_wait(network: str, address: Address) -> Standing:
+    """Tell of two files for the paused link."""
+    assert (network, str(address)) == ("tqwnet", "1337:1/100")
+    return Standing(files=2, bytes=4711, paused=True)
 
 
 @pytest.fixture
@@ -48,7 +55,7 @@ def test_totals_become_events_until_the_broker_has_them(state: State) -> None:
     """Each change of totals is due once, in its present version, unless its topic is held back."""
 
     async def run() -> None:
-        outbox = StateOutbox(state, NODE)
+        outbox = StateOutbox(state, NODE, _two_wait)
         assert await outbox.next_states(10, ()) == []
         await asyncio.to_thread(totals, state)
         due = await outbox.next_states(10, ())
@@ -57,6 +64,7 @@ def test_totals_become_events_until_the_broker_has_them(state: State) -> None:
         assert area["totals"] == {"stored": 3, "duplicate": 1}
         assert (area["last"]["subject"], area["last"]["time"]) == ("Hello", "2026-11-13T12:00:00.000Z")
         assert (link["received"]["name"], link["sent"], link["messages"]) == ("0000fff4.pkt", None, 4)
+        assert (link["backlog"], link["paused"]) == ({"files": 2, "bytes": 4711}, True)
         assert [each.topic for each in await outbox.next_states(10, (AREA,))] == [LINK]
         assert [each.topic for each in await outbox.next_states(1, ())] == [AREA]
 
@@ -72,7 +80,7 @@ def test_a_change_meanwhile_is_due_again(state: State) -> None:
     """What changed between sending and acknowledging is sent again."""
 
     async def run() -> None:
-        outbox = StateOutbox(state, NODE)
+        outbox = StateOutbox(state, NODE, _two_wait)
         await asyncio.to_thread(totals, state)
         due = await outbox.next_states(10, ())
         await asyncio.to_thread(totals, state)
@@ -91,7 +99,7 @@ def test_what_has_no_topic_is_passed_over(state: State) -> None:
     async def run() -> None:
         netmail = AreaTally("", "", stored=1, last_at=1.0, last=LAST)
         await asyncio.to_thread(record, state, areas=[netmail], links=[LinkTally("unreadable", "tqwnet")])
-        outbox = StateOutbox(state, NODE)
+        outbox = StateOutbox(state, NODE, _two_wait)
         assert await outbox.next_states(10, ()) == []
         await outbox.states_published([("ftn/status", 1)])
 
