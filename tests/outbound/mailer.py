@@ -1,7 +1,8 @@
 """What a mailer does with an outbound, as binkd does it: take what flow files name, strike it out, do as they say.
 
 A session leaves alone a system that somebody has locked, sends flavour by flavour, passes over what is not there, and
-removes a flow file when nothing in it waits. `packets_in` is the other side, which unpacks what it got.
+removes a flow file when nothing in it waits. It may die when the other side has a file and it has not yet noted that
+everywhere. `packets_in` is the other side, which unpacks what it got.
 """
 
 from __future__ import annotations
@@ -10,8 +11,14 @@ import io
 import os
 import re
 import zipfile
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+
+
+class Died(Exception):  # noqa: N818 - it is what happened
+    """The mailer is gone in the middle of a session."""
+
 
 _STEM = re.compile(rb"packet ([0-9a-f]{8})\n")
 
@@ -24,11 +31,14 @@ class Mailer:
         directory: where the system's flow files are.
         stem: how they are named.
         sent: name and content of every file that was sent, in order.
+        dies: empty, or when it dies: ``struck out`` a line and not yet deleted its file, or ``deleted`` a file whose
+            line it has not yet struck out, as mailers do that write flow files anew.
     """
 
     directory: Path
     stem: str
     sent: list[tuple[str, bytes]] = field(default_factory=list)
+    dies: str = ""
 
     def session(self, *, heeding: bool = True) -> bool:
         """Send what waits, unless the system is locked; ``heeding=False`` is somebody who removes the lock first."""
@@ -40,10 +50,11 @@ class Mailer:
             lock.touch(exist_ok=False)
         except FileExistsError:
             return False
-        for extension in ("ilo", "clo", "dlo", "flo", "hlo"):
-            for path in sorted(self.directory.iterdir()):
-                if path.name.lower() == f"{self.stem}.{extension}":
-                    self._serve(path)
+        with suppress(Died):
+            for extension in ("ilo", "clo", "dlo", "flo", "hlo"):
+                for path in sorted(self.directory.iterdir()):
+                    if path.name.lower() == f"{self.stem}.{extension}":
+                        self._serve(path)
         lock.unlink()
         return True
 
@@ -63,12 +74,20 @@ class Mailer:
         flow.unlink()
 
     def _send(self, directive: bytes, path: Path, stream: io.BufferedRandom, at: int) -> None:
-        stream.seek(at)
-        stream.write(b"~")
-        stream.flush()
-        if not path.is_file():
-            return
-        self.sent.append((path.name, path.read_bytes()))
+        there = path.is_file()
+        if there:
+            self.sent.append((path.name, path.read_bytes()))
+        if not there or self.dies != "deleted":
+            stream.seek(at)
+            stream.write(b"~")
+            stream.flush()
+        if there and self.dies != "struck out":
+            self._finish(directive, path)
+        if there and self.dies:
+            raise Died
+
+    @staticmethod
+    def _finish(directive: bytes, path: Path) -> None:
         if directive == b"^":
             path.unlink()
         elif directive == b"#":
