@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 HEADER: Final = 58
 FIXED: Final = 34
 """Bytes of a packed message in front of its four strings."""
+LONGEST_LINE: Final = 79
+"""Of SEEN-BY and PATH, with the keyword (FSC-0068)."""
 HEADER_FIELDS: Final = {
     "origNode": (0, 2),
     "destNode": (2, 2),
@@ -92,20 +94,30 @@ class Taken:
 
     @property
     def authored(self) -> bytes:
-        """The text from AREA to the last line before SEEN-BY and PATH."""
-        lines = self.text.split(b"\r")
-        end = next(index for index, line in enumerate(lines) if line.startswith((b"SEEN-BY:", b"\x01PATH:")))
-        return b"\r".join((*lines[:end], b""))
+        """The text from AREA to the last line before SEEN-BY and PATH; line feeds mean nothing and are left out."""
+        return b"".join(line + b"\r" for line in self._lines[: self._end])
 
     @property
     def seen_by(self) -> list[str]:
         """The nodes in SEEN-BY, each in full."""
-        return list(_nodes(self.text, b"SEEN-BY:"))
+        return list(_nodes(self._lines[self._end :], b"SEEN-BY:"))
 
     @property
     def path(self) -> list[str]:
         """The nodes in PATH, each in full."""
-        return list(_nodes(self.text, b"\x01PATH:"))
+        return list(_nodes(self._lines[self._end :], b"\x01PATH:"))
+
+    @property
+    def _lines(self) -> list[bytes]:
+        return self.text.replace(b"\n", b"").removesuffix(b"\r").split(b"\r")
+
+    @property
+    def _end(self) -> int:
+        """Where the lines begin that are SEEN-BY and PATH to the end."""
+        lines = self._lines
+        while lines and lines[-1].startswith((b"SEEN-BY:", b"\x01PATH:")):
+            lines.pop()
+        return len(lines)
 
 
 def header_of(data: bytes) -> dict[str, bytes]:
@@ -145,11 +157,11 @@ def number(field: bytes) -> int:
     return int(value)
 
 
-def _nodes(text: bytes, keyword: bytes) -> Iterator[str]:
-    for line in text.split(b"\r"):
+def _nodes(lines: Iterable[bytes], keyword: bytes) -> Iterator[str]:
+    for line in lines:
         if not line.startswith(keyword):
             continue
-        assert len(line) <= 79, line
+        assert len(line) <= LONGEST_LINE, line
         net = ""
         for item in line.removeprefix(keyword).decode("ascii").split():
             net = item.partition("/")[0] if "/" in item else net
