@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tosser import disk
 from tosser.errors import LinkBusy
 from tosser.outbound.busy import DEAD_SECONDS, STALE_SECONDS, BusyLock
 
@@ -226,6 +227,7 @@ def test_between_processes(path: Path) -> None:
     code = """
 import sys
 from pathlib import Path
+from tosser import disk
 from tosser.errors import LinkBusy
 from tosser.outbound.busy import BusyLock
 path, identity = Path(sys.argv[1]), int(sys.argv[2])
@@ -243,3 +245,33 @@ for _ in range(60):
     workers = [subprocess.Popen([sys.executable, "-c", code, path, str(number)], cwd=root) for number in (1, 2, 3)]
     assert [worker.wait(60) for worker in workers] == [0, 0, 0]
     assert names(path.parent) == []
+
+
+def test_processes_of_others(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that we may not signal lives."""
+    left_by(path, b"4711\n", DEAD_SECONDS + 60)
+
+    def refuse(*_: int) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "kill", refuse)
+    with pytest.raises(LinkBusy, match="process 4711"), lock_at(path):
+        pass
+
+
+def test_quicker_than_we(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lock that somebody makes while we break the stale one before it is given back."""
+    left_by(path, b"", 2 * DAY)
+    rename = disk.rename
+
+    def replace_first(source: Path, target: Path) -> None:
+        if source == path:
+            path.rename(path.with_name("old"))
+            path.write_bytes(b"1\n")
+        rename(source, target)
+
+    monkeypatch.setattr(disk, "rename", replace_first)
+    with pytest.raises(LinkBusy, match="process 1"), lock_at(path):
+        pass
+    assert path.read_bytes() == b"1\n"
+    assert names(path.parent) == [path.name, "old"]

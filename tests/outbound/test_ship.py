@@ -15,7 +15,7 @@ from tests.outbound.yard import LINK, MONDAY, POINT, SIZE, STAGED, Yard, content
 from tosser.codec.flow import Flavour
 from tosser.errors import LinkBusy, ProgramError
 from tosser.outbound.bso import Backlog
-from tosser.outbound.ship import ROUND_BYTES, ShipReport
+from tosser.outbound.ship import ROUND_BYTES, ShipReport, box_backlog
 from tosser.rules.shipping import LinkKey
 from tosser.state.state import Condition
 
@@ -577,3 +577,23 @@ def test_another_file_system(yard: Yard, monkeypatch: pytest.MonkeyPatch, archiv
     yard.mailer.session()
     assert yard.mailer.packets == serials
     assert yard.files() == []
+
+
+def test_backlog_of_boxes(yard: Yard) -> None:
+    """What waits in a box counts, except what is hidden; a box that is not there yet is empty."""
+    box = yard.home / "box"
+    link = with_settings(LINK, filebox=str(box))
+    assert box_backlog(LINK) == box_backlog(link) == Backlog()
+    box.mkdir()
+    (box / "0000ffff.mo0").write_bytes(b"1234")
+    (box / ".0000ffff.mo1.tmp").write_bytes(b"1234")
+    assert (box_backlog(link).files, box_backlog(link).bytes) == (1, 4)
+
+
+def test_more_than_the_format_holds(yard: Yard, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bundle that is as large as old programs can count is not added to, whatever the link allows."""
+    yard.stage(SIZE)
+    yard.shipper.ship(yard.link)
+    monkeypatch.setattr("tosser.outbound.zipping.MOST_BYTES", 100)
+    yard.stage(SIZE)
+    assert yard.shipper.ship(yard.link).files == [yard.out / "0000ffff.mo1"]

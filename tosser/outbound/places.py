@@ -73,13 +73,14 @@ class Place:
             OSError: it cannot be read.
         """
         place = cls(directory, link, boxed, now, file_mode(directory))
+        base = place.base
         with os.scandir(directory) as entries:
             for entry in entries:
                 name = entry.name.lower()
                 match = _TEMPORARY.fullmatch(entry.name)
                 if match:
                     place.temporaries.append(directory / match[1])
-                elif not (name.startswith(place.base) and _is_spent(entry, now)):
+                elif not (name.startswith(base) and _is_spent(entry, now)):
                     place.taken.add(name)
         return place
 
