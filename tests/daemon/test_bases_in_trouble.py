@@ -153,9 +153,8 @@ def test_input_that_somebody_takes_away(tmp_path: Path) -> None:
     work.rename(tmp_path / "taken")
     result = system.toss()
     assert result.code == FAILED
-    assert result.stderr.splitlines()[-1].startswith(
-        f"tosser: {system.secure}: 00000002.pkt was removed while it was being tossed"
-    )
+    sentence = f"{system.secure}: 00000002.pkt: cannot be read: it was removed while it was being tossed"
+    assert sentence in result.stderr.splitlines()[-1]
     assert numbers(system, LOCKED) == [1]
     (tmp_path / "taken").rename(work)
     assert system.toss().code == DONE

@@ -15,9 +15,12 @@ from tosser.state.state import State
 if TYPE_CHECKING:
     from tosser.config.model import Config
     from tosser.daemon.parts import Parts
+    from tosser.events.publisher import PublisherStatistics
 
 PUBLISH_SECONDS = 30.0
 """How long a single toss waits for the broker to take its events; what it does not take waits for the next run."""
+RECONNECT_SECONDS = 2.0
+"""How long it may take to connect, for the first time or again."""
 
 
 def toss_once(config: Config) -> PassReport:
@@ -65,6 +68,12 @@ def _toss(parts: Parts) -> PassReport:
             time.sleep(min(scan.next_check or 0.1, 1.0))
 
 
+def _is_hopeless(statistics: PublisherStatistics) -> bool:
+    """Tell a broker that is away from one that hung up just now, as mosquitto does after it has said no."""
+    away = time.time() - statistics.since
+    return bool(statistics.last_error) and not statistics.connected and away > RECONNECT_SECONDS
+
+
 async def _publish(parts: Parts) -> None:
     """Run the publisher until the outbox is empty, or as long as there is hope."""
     if parts.publisher is None:
@@ -75,8 +84,7 @@ async def _publish(parts: Parts) -> None:
         deadline = time.monotonic() + PUBLISH_SECONDS
         while time.monotonic() < deadline:
             await asyncio.wait([drained], timeout=0.2)
-            statistics = parts.publisher.statistics()
-            if drained.done() or (statistics.last_error and not statistics.connected):
+            if drained.done() or _is_hopeless(parts.publisher.statistics()):
                 break
         drained.cancel()
         running.cancel()
