@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 HEADER: Final = 58
 FIXED: Final = 34
-"""Bytes of a packed message in front of its four strings."""
+STRINGS: Final = 4
+"""Bytes of a packed message in front of its strings, and how many these are."""
 LONGEST_LINE: Final = 79
 """Of SEEN-BY and PATH, with the keyword (FSC-0068)."""
 HEADER_FIELDS: Final = {
@@ -131,9 +132,13 @@ def messages_in(data: bytes) -> Iterator[Taken]:
     at = HEADER
     while data[at : at + 2] == b"\2\0":
         fixed = {name: data[at + offset : at + offset + size] for name, (offset, size) in MESSAGE_FIELDS.items()}
-        to_name, from_name, subject, text, _ = data[at + FIXED :].split(b"\0", 4)
-        at += FIXED + sum(len(string) + 1 for string in (to_name, from_name, subject, text))
-        yield Taken(fixed, to_name, from_name, subject, text)
+        strings = []
+        at += FIXED
+        for _ in range(STRINGS):
+            end = data.index(b"\0", at)
+            strings.append(data[at:end])
+            at = end + 1
+        yield Taken(fixed, *strings)
     assert data[at:] == b"\0\0", data[at : at + 20]
 
 

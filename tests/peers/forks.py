@@ -8,6 +8,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import sys
+import time
 from typing import TYPE_CHECKING
 
 from tests.peers.daemon import COMMAND_SECONDS, Result
@@ -27,7 +28,7 @@ def run_forked(system: Node, *arguments: str) -> Result:
     """Run one command of a node to its end, as `Node.run` does."""
     outputs = system.root / "forked.out", system.root / "forked.err"
     command = system.command(*arguments)
-    process = _FORKS.Process(target=_run, args=(command, outputs))
+    process = _FORKS.Process(target=_run, args=(command, outputs, system.environment))
     process.start()
     process.join(COMMAND_SECONDS)
     code = process.exitcode
@@ -38,8 +39,10 @@ def run_forked(system: Node, *arguments: str) -> Result:
     return Result(code, *(path.read_text("utf-8") for path in outputs))
 
 
-def _run(command: list[str], outputs: tuple[Path, Path]) -> None:
+def _run(command: list[str], outputs: tuple[Path, Path], environment: dict[str, str]) -> None:
     """Be the command."""
+    os.environ.update(environment)
+    time.tzset()
     for number, path in enumerate(outputs, start=1):
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         os.dup2(descriptor, number)
