@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -15,6 +16,8 @@ import pytest
 from tests.cli.looking import tosser
 from tests.peers.daemon import DONE, FAILED, SET_ASIDE
 from tests.peers.programs import require_own
+from tosser.cli import main
+from tosser.demo import network
 from tosser.demo.network import samples
 from tosser.demo.stage import Stage
 from tosser.reason import FileState, Reason
@@ -138,6 +141,26 @@ def test_what_does_not_happen_is_a_problem(tmp_path: Path) -> None:
 
     assert [problem.partition(" ")[0] for problem in problems[:2]] == [good.name, last.name]
     assert len(problems) == 3, problems
+
+
+def test_a_problem_ends_it_with_the_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """When something did not happen as foretold it is said, with the end of the daemon's log, and the exit is 1."""
+    good = samples(datetime.now(UTC))[0]
+    wrong = [replace(good, state=FileState.DUPLICATE, messages={Reason.DUPLICATE: 1}, areas={})]
+    monkeypatch.setattr(network, "samples", lambda _: wrong)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+
+    with pytest.raises(SystemExit) as caught:
+        main(["demo"])
+
+    assert caught.value.code == FAILED
+    told = capsys.readouterr().err.splitlines()
+    assert told[0].startswith(f"tosser: {good.name} ")
+    assert any(line.startswith("the end of the daemon's log, ") for line in told)
+    assert any("file_done" in line for line in told)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_samples_follow_from_the_time() -> None:

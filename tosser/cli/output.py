@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from tosser.inbound.work import escaped
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -40,7 +42,7 @@ def complain(text: str) -> None:
 
 def printable(text: str) -> str:
     """Escape control characters other than line feeds and tabs: mail is hostile, and terminals obey."""
-    return "".join(char if char in "\n\t" or char.isprintable() else f"\\x{ord(char):02x}" for char in text)
+    return "".join(char if char in "\n\t" or char.isprintable() else escaped(char) for char in text)
 
 
 def say_json(value: Any) -> None:  # noqa: ANN401 - whatever json takes

@@ -24,7 +24,15 @@ def scratch_parent(file: Path) -> Path:
 def printable(name: str) -> str:
     """Make a text of a file name: what is no character, or none that can be shown, is escaped; never empty."""
     text = name.encode("utf-8", "backslashreplace").decode("utf-8")
-    return "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in text) or "?"
+    return "".join(char if char.isprintable() else escaped(char) for char in text) or "?"
+
+
+def escaped(char: str) -> str:
+    """Write a character as its number in hexadecimal, with as many digits as that takes."""
+    code = ord(char)
+    if code < 0x100:  # noqa: PLR2004 - what two digits can say
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"  # noqa: PLR2004 - what four digits can say
 
 
 def remove_tree(directory: Path) -> None:
