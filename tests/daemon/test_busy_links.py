@@ -27,10 +27,13 @@ ALARM = f"bundle names of {LOCKED}"
 
 @pytest.fixture
 def hub(tmp_path: Path) -> Node:
-    """A node with an uplink and three downlinks, where it is noon, so that no day ends while a test runs."""
+    """A node at noon, so that no day ends meanwhile, with an uplink and three downlinks; one gets bare packets."""
     links = dict.fromkeys((HUB, LOCKED, FREE, BARE), "")
     noon = {"TZ": f"NOON{time.gmtime().tm_hour - 12:+d}"}
-    return node(tmp_path / "node", areas=["TQW_GEN"], links=links, environment=noon)
+    system = node(tmp_path / "node", areas=["TQW_GEN"], links=links, environment=noon)
+    text = system.config.read_text("utf-8")
+    system.config.write_text(text.replace(f"address: {BARE}", f"archiver: none\n  address: {BARE}"), "utf-8")
+    return system
 
 
 def waiting(system: Node, link: str) -> list[Path]:
@@ -120,6 +123,7 @@ def test_forty_bundles_in_a_day(hub: Node) -> None:
     assert len({path.name for path in files}) == len(files) == BUNDLES
     assert len({path.stem for path in files}) == 1 + BUNDLES - NAMES_A_DAY
     assert numbers(files) == [f"{number:08x}" for number in range(1, BUNDLES + 1)]
+    assert BARE not in run_forked(hub, "status").stdout.partition("LINK")[0]
 
 
 def test_names_of_sent_bundles_are_not_given_again(hub: Node) -> None:
