@@ -261,3 +261,19 @@ def test_without_a_service_manager(system: Node) -> None:
         process.send_signal(signal.SIGINT)
         assert b'"stopped"' in process.stderr.read()
     assert process.returncode == DONE
+
+
+def test_nobody_else_may_read_mail(tmp_path: Path) -> None:
+    """What we make is for us and our group, whatever the umask allows; a file that was set aside keeps its own mode."""
+    system = node(tmp_path, areas=[AREA], toss={"settle": "100ms"})
+    system.deliver(packet([message(AREA)]))
+    system.deliver(b"no packet at all, whatever its name says", "ffffffff.pkt")
+    with system.start() as daemon:
+        daemon.wait_for(lambda: nothing_waits(system), what="the toss")
+        made = [system.state, system.bases, *system.state.rglob("*"), *system.bases.rglob("*")]
+        modes = {path: path.stat().st_mode & 0o777 for path in made if path.suffix != ".data"}
+        directories = {path for path in modes if path.is_dir()}
+        assert {modes[path] for path in directories} == {0o750}
+        assert {mode for path, mode in modes.items() if path not in directories} == {0o640}
+        assert (system.secure / ".tosser").stat().st_mode & 0o777 == 0o750
+        assert daemon.stop() == DONE

@@ -133,6 +133,23 @@ def test_a_member_of_a_bundle_tried_again(system: Node) -> None:
     assert held(system, AREA) == 2
 
 
+def test_tried_again_beside_a_daemon(system: Node) -> None:
+    """While the daemon runs entries can be looked at, put back and dropped; what is put back it tosses."""
+    stranger = good(sender=STRANGER, password=b"")
+    with system.start() as daemon:
+        system.deliver(stranger)
+        system.deliver(good(number=2)[:-20], "00000002.pkt")
+        daemon.wait_for(lambda: len(notes_of(system)) == 2 and nothing_waits(system), what="two entries")
+        change(system, add_stranger)
+        daemon.reload()
+        (note,) = (note for note in notes_of(system) if note["state"] == FileState.UNCLAIMED)
+        assert system.run("quarantine", "retry", note["id"]).code == DONE
+        daemon.wait_for(lambda: held(system, AREA) == 1, what="the message")
+        assert system.run("quarantine", "drop", "all").code == DONE
+        assert notes_of(system) == []
+        assert daemon.stop() == DONE
+
+
 def test_a_packet_with_junk_tried_again(system: Node) -> None:
     """Its messages were tossed the first time, so they are duplicates the second time, and it is kept again."""
     system.deliver(good() + b"NO CARRIER")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
+import yaml
 
 from tests.accounts import held, ledger_of
-from tests.mail import HUB, US, message, netmail, packet
+from tests.mail import HUB, US, echo_text, fido_date, message, netmail, packed, packet
 from tests.observe import nothing_waits
 from tests.peers.daemon import DONE, SET_ASIDE, node
 from tosser.codec.jam import JamAttribute
@@ -85,6 +88,38 @@ def test_every_class_and_password(tmp_path: Path) -> None:
     assert held(system, AREA) == sum(outcome == ACCEPTED for outcome in expected.values())
     assert held(system, "netmail") == sum(outcome == LETTER for outcome in expected.values())
     assert nothing_waits(system)
+
+
+def test_messages_that_are_not_accepted(tmp_path: Path) -> None:
+    """Each is kept in the bad area with its reason and its area line, and its packet is tossed all the same."""
+    system = node(tmp_path, links={PROVEN: "", OPEN: ""}, areas=["DATED", "NOT_YOURS", "READ_ONLY", "PAUSED"])
+    document = yaml.safe_load(system.config.read_text("utf-8"))
+    dated, foreign, reading, paused = document["areas"]
+    dated |= {"max_age": "100d", "max_future": "1d"}
+    foreign["links"] = [OPEN]
+    reading["links"] = [{"address": PROVEN, "write": False}, OPEN]
+    paused["paused"] = True
+    system.config.write_text(yaml.safe_dump(document), "utf-8")
+    today, text = datetime.now(UTC), partial(echo_text, "DATED")
+    raw = [
+        packed(text(msgid=f"{PROVEN} 1"), date=fido_date(today - timedelta(days=101))),
+        packed(text(msgid=f"{PROVEN} 2"), date=fido_date(today + timedelta(days=3))),
+        packed(text(msgid=f"{PROVEN} 3"), date=fido_date(today - timedelta(days=99))),
+        *(message(area, number=number) for number, area in enumerate(("NOT_YOURS", "READ_ONLY", "PAUSED", "NOWHERE"))),
+    ]
+    system.deliver(packet(raw))
+    assert system.toss().code == DONE
+    reasons = ["too-old", "too-new", "not-linked", "may-not-write", "area-paused", "unknown-area"]
+    found = [
+        (find_value(entry.message.kludges, b"TOSSER-REASON"), find_value(entry.message.kludges, b"AREA"))
+        for entry in JamReader(system.bases / "badmail.tqw").messages()
+    ]
+    tags = ["DATED", "DATED", "NOT_YOURS", "READ_ONLY", "PAUSED", "NOWHERE"]
+    assert found == [(f"{reason} {PROVEN}".encode(), tag.encode()) for reason, tag in zip(reasons, tags, strict=True)]
+    assert held(system, "DATED") == 1
+    (entry,) = ledger_of(system).values()
+    assert entry.counts == {"accepted": 1} | dict.fromkeys(reasons, 1)
+    assert [held(system, tag) for tag in ("NOT_YOURS", "READ_ONLY", "PAUSED")] == [0, 0, 0]
 
 
 def test_netmail_to_us_and_in_transit(tmp_path: Path) -> None:
