@@ -15,7 +15,7 @@ import structlog
 
 from tosser import __version__
 from tosser.config.loading import load_config
-from tosser.daemon import logs
+from tosser.daemon import collector, logs
 from tosser.daemon.notify import Notifier
 from tosser.daemon.parts import build_node, make_directories
 from tosser.daemon.service import Service
@@ -44,6 +44,7 @@ def run_daemon(path: Path, config: Config, environ: Mapping[str, str]) -> None:
         StateError: the state database cannot be used.
     """
     logs.configure(config.log.level, config.log.format)
+    collector.spare()
     make_directories(config)
     with StateLock(config.paths.state):
         state = State(config.paths.state)

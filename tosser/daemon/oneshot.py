@@ -6,7 +6,7 @@ import asyncio
 import time
 from typing import TYPE_CHECKING
 
-from tosser.daemon import logs
+from tosser.daemon import collector, logs
 from tosser.daemon.parts import build_parts, make_directories
 from tosser.daemon.pipeline import MAX_ATTEMPTS, PassReport
 from tosser.state.lock import StateLock
@@ -31,6 +31,7 @@ def toss_once(config: Config) -> PassReport:
         StateError: the state database cannot be used.
     """
     logs.configure(config.log.level, config.log.format)
+    collector.spare()
     make_directories(config)
     with StateLock(config.paths.state):
         state = State(config.paths.state)
