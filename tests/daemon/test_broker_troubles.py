@@ -80,6 +80,7 @@ def test_one_topic_denied(tmp_path: Path) -> None:
             assert denied in daemon.log
             broker.acl = "topic readwrite #\n"
             broker.stop()
+            daemon.wait_for(lambda: "broker down" in daemon.log, what="a vain attempt to connect")
             broker.start()
             assert all(len(ids) == 1 for ids in heard.wait(len(manifest.letters)).values())
             assert daemon.stop() == DONE

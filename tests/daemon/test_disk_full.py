@@ -5,6 +5,7 @@ The file size limit of the process stands in for the disk: every write beyond it
 
 from __future__ import annotations
 
+import os
 import resource
 import subprocess
 from functools import partial
@@ -26,7 +27,10 @@ KIB = 1024
 
 
 def limited(system: Node, most: int) -> subprocess.CompletedProcess[str]:
-    """Toss with no file allowed to grow beyond that many bytes."""
+    """Toss with no file allowed to grow beyond that many bytes.
+
+    Coverage is not measured there: its own data file would be limited too, and what it says of that is not ours.
+    """
     return subprocess.run(
         system.command("toss"),
         capture_output=True,
@@ -34,6 +38,7 @@ def limited(system: Node, most: int) -> subprocess.CompletedProcess[str]:
         text=True,
         timeout=120,
         cwd=system.root,
+        env={name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")},
         preexec_fn=partial(resource.setrlimit, resource.RLIMIT_FSIZE, (most, most)),
     )
 

@@ -208,6 +208,19 @@ def test_broker_that_hangs_up_when_it_refuses_is_not_asked_again_at_once() -> No
     assert send(w) == [3]
 
 
+def test_broker_that_was_away_is_asked_again_at_once() -> None:
+    """One that could not be reached was started anew, perhaps with other rights: a held topic need not wait."""
+    w = window("bad")
+    send(w)
+    answer(w, 1, code=NOT_AUTHORIZED)
+    assert w.lost("hung up", 0x80, NOW + 1) == (True, None)
+    w.unreachable()
+    w.connected(20)
+
+    assert w.held == frozenset()
+    assert w.add_events(rows("bad")) == 1
+
+
 def test_topics_that_break_connections_are_tried_one_at_a_time() -> None:
     """Each try may cost the connection; when one is accepted, all others are tried."""
     w = window("a", "b", "c", size=1)

@@ -231,7 +231,7 @@ class Hubs:
         busy = [system for system in self.nodes.values() if not nothing_waits(system)]
         with ThreadPoolExecutor(_WORKERS) as pool:
             for result in pool.map(_toss, busy):
-                assert result.code == DONE, result.stdout + result.stderr
+                assert result.code == DONE, f"{result.code}: {result.stdout}{result.stderr}"
         return len(busy)
 
     def settle(self) -> int:

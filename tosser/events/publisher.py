@@ -194,7 +194,13 @@ class Publisher:
             context=context,
             signal=self._signal,
         )
-        await connection.open()
+        try:
+            await connection.open()
+        except BrokerError:
+            # It was away, so whoever runs it may have changed what it allows: no refusal explains this.
+            self._explained = False
+            self._window.unreachable()
+            raise
         return connection
 
     def _status(self, *, online: bool) -> Event:

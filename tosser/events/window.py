@@ -134,6 +134,10 @@ class Window:
         if not self._explained:
             self._holds.clear()
 
+    def unreachable(self) -> None:
+        """Note that the broker could not be reached: the next connection gives all refused topics another chance."""
+        self._explained = False
+
     def lost(self, what: str, code: int, now: float) -> tuple[bool, Refusal | None]:
         """Give up what is on its way.
 
