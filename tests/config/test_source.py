@@ -126,7 +126,8 @@ def test_what_was_refused_is_marked(file: Path) -> None:
         ("a: 1\n--- \nb: 2\n", "a.yaml:2:1: not YAML: a second document begins here"),
         ("a: *nowhere\n", "a.yaml:1:4: not YAML: alias *nowhere comes before the end of its anchor, or has none"),
         ("a: &x [*x]\n", "a.yaml:1:8: not YAML: alias *x comes before the end of its anchor, or has none"),
-        ("[" * 100_000, "a.yaml:1:65: not YAML: nested deeper than 64 levels"),
+        ("[" * 900, "a.yaml:1:65: not YAML: nested deeper than 64 levels"),
+        ("[" * 100_000, "a.yaml:1:"),  # libyaml has a limit of its own, and reads ahead as far as that
         ("a: &x " + "[" * 40 + "]" * 40 + "\nb: " + "[" * 40 + "*x" + "]" * 40, "a.yaml:2:44: not YAML: nested deeper"),
         ("a: 1\nb\x07: 2\n", "a.yaml:2:2: not YAML: the character U+0007 is not allowed"),
         (b"a: \xff\n", "a.yaml: is not UTF-8 text at byte 3"),
