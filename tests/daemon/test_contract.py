@@ -111,7 +111,8 @@ def mail() -> Iterator[tuple[str, bytes]]:
 
 def run_the_node(system: Node, broker: Mosquitto) -> None:
     """Go through a life: events that must be dropped, all kinds of mail, reloads accepted and refused, and an end."""
-    broker.stop()
+    broker.save()
+    broker.kill()
     with system.start() as daemon:
         system.deliver(packet([message("TQW_GEN", number=number) for number in range(5000, 5300)], password=PASSWORD))
         daemon.wait_for(lambda: system.status()["counters"].get("file.tossed") == 1, what="the toss")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import subprocess
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -185,8 +186,18 @@ class Mosquitto:
         self._signal(signal.SIGHUP)
 
     def save(self) -> None:
-        """Make it write its sessions and retained messages to the disk."""
+        """Make it write its sessions and retained messages to the disk, and wait until it has.
+
+        Of a broker that is then killed they outlive it; of one that is stopped, sessions that are open at that moment
+        may not.
+        """
+        database = self.directory / "mosquitto.db"
+        before = database.stat().st_ino if database.exists() else 0
         self._signal(signal.SIGUSR1)
+        deadline = time.monotonic() + _STOP_SECONDS
+        while not database.exists() or database.stat().st_ino == before:
+            assert time.monotonic() < deadline, f"mosquitto does not save:\n{self.log}"
+            time.sleep(0.01)
 
     def pause(self) -> None:
         """Make it hang: its connections stay open and nothing is answered."""
