@@ -12,15 +12,15 @@ EXTRAS := demo,fast
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo test lint format bench clean packages
+.PHONY: help demo test lint format bench clean compiled packages
 
 help: ## list these targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
 
-demo: $(RUNTIME) ## run a whole network in a temporary directory: no root, no broker, nothing to configure
+demo: $(RUNTIME) compiled ## run a whole network in a temporary directory: no root, no broker, nothing to configure
 	@$(BIN)/tosser demo
 
-test: packages $(DEVELOPMENT) $(BIN)/jamnntpd-i386 lint ## run the linters and all tests, with the real peers
+test: packages $(DEVELOPMENT) compiled $(BIN)/jamnntpd-i386 lint ## run the linters and all tests, with the real peers
 	@$(BIN)/pytest --numprocesses=auto --dist=worksteal --no-header --cov --cov-report=term-missing:skip-covered
 
 lint: $(DEVELOPMENT) ## check style, types and the direction of imports
@@ -33,12 +33,16 @@ format: $(DEVELOPMENT) ## put the source into its one form
 	@$(BIN)/ruff check --quiet --fix .
 	@$(BIN)/ruff format --quiet .
 
-bench: packages $(DEVELOPMENT) ## measure speed, beside crashmail
+bench: packages $(DEVELOPMENT) compiled ## measure speed, beside crashmail
 	@$(BIN)/python -m tests.bench
 
 clean: ## remove everything that was made here, the virtual environment too
 	@rm -rf $(VENV) build dist htmlcov .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# As an installation does; otherwise, where Python is told to write no caches, each start compiles the whole program.
+compiled:
+	@$(BIN)/python -m compileall -q tosser
 
 packages:
 	@scripts/debian-packages

@@ -131,6 +131,8 @@ class InputError(TosserError):
 
     def __init__(self, claim: str, name: str, what: str) -> None:
         self.claim = claim
+        self.name = name
+        self.what = what
         super().__init__(f"{name}: cannot be read: {what}")
 
 

@@ -13,6 +13,7 @@ from tosser.daemon import service as module
 from tosser.daemon.notify import Notifier
 from tosser.daemon.parts import make_directories
 from tosser.daemon.service import Service
+from tosser.inbound.ahead import Helper
 from tosser.state.state import State
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def service_of(system: Node, notifier: Notifier) -> Iterator[tuple[Service, Stat
     make_directories(config)
     state = State(system.state)
     try:
-        yield Service(config, state, notifier, time.time()), state
+        yield Service(config, state, notifier, Helper(), time.time()), state
     finally:
         state.close()
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -20,7 +20,7 @@ from tosser.codec.jam import (
     MessageHeader,
     Subfield,
     SubfieldId,
-    build_message_header,
+    build_stored_header,
     build_subfield,
     jam_crc,
 )
@@ -122,6 +122,11 @@ class JamRecord:
     written: int | None
     attribute: int
 
+    @property
+    def clock(self) -> datetime | None:
+        """What the author's clock showed; ``None`` stands for the time of arrival."""
+        return None if self.written is None else _EPOCH + timedelta(seconds=self.written)
+
     def header(self, number: int, text_offset: int, processed: int) -> bytes:
         """Write the message header for a place in a base.
 
@@ -130,19 +135,11 @@ class JamRecord:
             text_offset: offset of the text in ``.jdt``.
             processed: JAM time of arrival.
         """
-        return build_message_header(
-            MessageHeader(
-                subfield_length=len(self.subfields),
-                msgid_crc=self.msgid_crc,
-                reply_crc=self.reply_crc,
-                written=processed if self.written is None else self.written,
-                processed=processed,
-                number=number,
-                attribute=self.attribute,
-                text_offset=text_offset,
-                text_length=len(self.text),
-            )
-        )
+        return build_stored_header(
+            len(self.subfields), self.msgid_crc, self.reply_crc,
+            processed if self.written is None else self.written, processed,
+            number, self.attribute, text_offset, len(self.text),
+        )  # fmt: skip
 
 
 def build_record(message: BaseMessage) -> JamRecord:

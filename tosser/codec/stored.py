@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from tosser.address import Address
+    from tosser.codec.jam_message import JamRecord
 
 
 class MessageKind(StrEnum):
@@ -39,6 +40,7 @@ class BaseMessage:
         arrived: Unix time (UTC seconds) at which the message was accepted here.
         attributes: FTS-0001 attribute bits, already cleared of what must not come from outside.
         in_transit: netmail for another system, kept here on its way.
+        record: what a JAM base makes of all this, where that was made in advance.
     """
 
     kind: MessageKind
@@ -55,3 +57,4 @@ class BaseMessage:
     arrived: int
     attributes: int
     in_transit: bool = False
+    record: JamRecord | None = None

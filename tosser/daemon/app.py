@@ -21,6 +21,7 @@ from tosser.daemon.parts import build_node, make_directories
 from tosser.daemon.service import Service
 from tosser.errors import ConfigError, ConfigProblem, StateError
 from tosser.events.payloads import config_event
+from tosser.inbound.ahead import Helper
 from tosser.state.lock import StateLock
 from tosser.state.state import State
 
@@ -46,10 +47,10 @@ def run_daemon(path: Path, config: Config, environ: Mapping[str, str]) -> None:
     logs.configure(config.log.level, config.log.format)
     collector.spare()
     make_directories(config)
-    with StateLock(config.paths.state):
+    with Helper() as helper, StateLock(config.paths.state):
         state = State(config.paths.state)
         try:
-            asyncio.run(Daemon(path, config, environ, state).run())
+            asyncio.run(Daemon(path, config, environ, state, helper).run())
         finally:
             state.close()
 
@@ -62,13 +63,15 @@ class Daemon:
         config: what it says now.
         environ: where secrets and the service manager's socket come from.
         state: the database, open and locked.
+        helper: the process that reads backlogs.
     """
 
-    def __init__(self, path: Path, config: Config, environ: Mapping[str, str], state: State) -> None:
+    def __init__(self, path: Path, config: Config, environ: Mapping[str, str], state: State, helper: Helper) -> None:
         self._path = path
         self._config = config
         self._environ = environ
         self._state = state
+        self._helper = helper
         self._notifier = Notifier.from_environment(environ)
         self._stop = False
         self._reload_due = False
@@ -91,7 +94,7 @@ class Daemon:
         log.info("stopped")
 
     def _serve(self, config: Config) -> Service:
-        return Service(config, self._state, self._notifier, self._since)
+        return Service(config, self._state, self._notifier, self._helper, self._since)
 
     def _stop_soon(self) -> None:
         self._stop = True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tosser.inbound.ahead import AheadReader
 from tosser.inbound.reading import Reader, ReadingLimits
 from tosser.inbound.spool import Inbound, Spool
 from tosser.inbound.unpack import ArchiveLimits, Archiver
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
     from tosser.codec.bundle import ArchiveType
     from tosser.config.model import Config
+    from tosser.inbound.ahead import Helper
 
 
 def inbounds(config: Config) -> list[Inbound]:
@@ -32,10 +34,13 @@ def build_spool(config: Config) -> Spool:
     return Spool(inbounds(config), config.toss.settle)
 
 
-def build_reader(config: Config) -> Reader:
-    """Make the reader of claimed files."""
+def build_reader(config: Config, helper: Helper | None = None) -> Reader:
+    """Make the reader of claimed files, one that leaves backlogs to a helper if there is one."""
     limits = ReadingLimits(config.limits.file, config.limits.text, archive_limits(config))
-    return Reader(limits, build_archivers(config), config.toss.batch_messages)
+    archivers, batch_messages = build_archivers(config), config.toss.batch_messages
+    if helper is None:
+        return Reader(limits, archivers, batch_messages)
+    return AheadReader(limits, archivers, batch_messages, helper)
 
 
 def archive_limits(config: Config) -> ArchiveLimits:

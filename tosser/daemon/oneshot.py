@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from tosser.daemon import collector, logs
 from tosser.daemon.parts import build_parts, make_directories
 from tosser.daemon.pipeline import MAX_ATTEMPTS, PassReport
+from tosser.inbound.ahead import Helper
 from tosser.state.lock import StateLock
 from tosser.state.state import State
 
@@ -33,10 +34,10 @@ def toss_once(config: Config) -> PassReport:
     logs.configure(config.log.level, config.log.format)
     collector.spare()
     make_directories(config)
-    with StateLock(config.paths.state):
+    with Helper() as helper, StateLock(config.paths.state):
         state = State(config.paths.state)
         try:
-            parts = build_parts(config, state)
+            parts = build_parts(config, state, helper=helper)
             try:
                 report = _toss(parts)
             finally:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from tosser.config.model import Config
     from tosser.config.services import Mqtt
     from tosser.daemon.sending import Sending
+    from tosser.inbound.ahead import Helper
     from tosser.inbound.spool import Spool
     from tosser.rules.network import Rulebook
     from tosser.state.state import State
@@ -57,7 +58,8 @@ class Parts:
             self.state.add_events([(event.id, event.topic, event.payload)], now)
 
     def close(self) -> None:
-        """Close what holds files."""
+        """Close what holds files, and end what has threads."""
+        self.pipeline.close()
         self.shelf.close()
 
 
@@ -65,6 +67,7 @@ def build_parts(
     config: Config,
     state: State,
     *,
+    helper: Helper | None = None,
     since: float | None = None,
     beat: Callable[[], None] = lambda: None,
     stopping: Callable[[], bool] = lambda: False,
@@ -74,6 +77,7 @@ def build_parts(
     Args:
         config: a configuration that passed its check.
         state: the database, locked by this process.
+        helper: reads backlogs; without one they are read in this process.
         since: when the process started, Unix seconds; default now.
         beat: called after every step of the toss.
         stopping: asked between batches whether to end.
@@ -93,7 +97,7 @@ def build_parts(
     archivers = build_archivers(config)
     pipeline = Pipeline(
         spool=spool,
-        reader=build_reader(config),
+        reader=build_reader(config, helper),
         keeper=AsideKeeper(Quarantine(config.paths.state), archive_limits(config), archivers),
         state=state,
         shelf=shelf,

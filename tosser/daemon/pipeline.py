@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -26,6 +27,7 @@ from tosser.stores.base import BasePosition
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from concurrent.futures import Future
 
     from tosser.codec.stored import BaseMessage
     from tosser.daemon.report import Reporter
@@ -93,6 +95,15 @@ class _Work:
     again: bool = False
 
 
+@dataclass(slots=True)
+class _Unsettled:
+    """What was written and is not known to be on the disk yet; there is never more than one batch of it."""
+
+    work: _Work
+    claims: Mapping[str, ClaimedFile]
+    finished: Future[None]
+
+
 class Pipeline:
     """Tosses what is ready.
 
@@ -146,6 +157,12 @@ class Pipeline:
         self._failed: set[str] = set()
         self._unreadable: dict[str, tuple[float, str]] = {}
         self._report = PassReport()
+        self._finisher = ThreadPoolExecutor(1, thread_name_prefix="tosser-finish")
+        self._unsettled: _Unsettled | None = None
+
+    def close(self) -> None:
+        """End its thread."""
+        self._finisher.shutdown()
 
     @property
     def parked(self) -> int:
@@ -183,18 +200,23 @@ class Pipeline:
         claims = {file.claim: file for file in files}
         self._trusted.update(claims)
         with self._surprises(claims), self._unreadable_files():
-            for batch in self._reader.batches(files, self._state.progress_of(list(claims))):
-                self._toss_batch(batch, claims)
-                self._beat()
-                if self._stopping():
-                    break
+            try:
+                for batch in self._reader.batches(files, self._state.progress_of(list(claims))):
+                    self._toss_batch(batch, claims)
+                    self._beat()
+                    if self._stopping():
+                        break
+            finally:
+                self._settle()
 
     def _toss_batch(self, batch: Batch, claims: Mapping[str, ClaimedFile]) -> None:
+        """Decide on a batch while the disk takes in the one before; commit it only when that one is settled."""
         prepared = prepare_batch(batch, self._rules)
         known = self._state.known_dupes(prepared.all_keys())
         decision = decide(prepared, self._rules, known, self._state.progress_of(list(claims)), time.time())
         plan = draw_up(batch.pieces, decision, self._rules)
         packets = self._sending.draw(batch.pieces, decision)
+        self._settle()
         positions = {target.path: self._shelf.base(target).position() for target in plan.appends}
         recorded = {path: position.to_json() for path, position in positions.items()}
         entry, first_packet = self._state.commit(decision, recorded, len(packets))
@@ -202,18 +224,28 @@ class Pipeline:
 
     def _carry_out(self, work: _Work, claims: Mapping[str, ClaimedFile]) -> None:
         numbers = self._store(work)
-        if numbers is None:
-            return
-        decision = work.plan.decision
-        notes = [
-            self._keeper.keep_member(item, claims[item.claim]) for item in decision.set_aside if item.member is not None
-        ]
+        if numbers is not None:
+            self._unsettled = _Unsettled(work, claims, self._finisher.submit(self._finish, work, numbers, claims))
+
+    def _finish(self, work: _Work, numbers: Mapping[Target, list[int]], claims: Mapping[str, ClaimedFile]) -> None:
+        """Get on the disk what was written, and record that it is there; in a thread of its own."""
+        if self._synced:
+            self._shelf.sync(numbers)
+        asides = work.plan.decision.set_aside
+        notes = [self._keeper.keep_member(item, claims[item.claim]) for item in asides if item.member is not None]
         staged = self._sending.stage(work.packets, work.first_packet)
         self._state.applied(work.entry, self._reporter.results(work.plan, numbers, notes, staged, time.time()))
-        self._parked.pop(work.entry, None)
-        self._count(decision)
-        tell(work.plan)
-        self._give_up_input(decision.outcomes, claims)
+
+    def _settle(self) -> None:
+        """Wait until the batch that was carried out last is on the disk; then its input may go."""
+        if self._unsettled is None:
+            return
+        last, self._unsettled = self._unsettled, None
+        last.finished.result()
+        self._parked.pop(last.work.entry, None)
+        self._count(last.work.plan.decision)
+        tell(last.work.plan)
+        self._give_up_input(last.work.plan.decision.outcomes, last.claims)
 
     # --- its steps
 
@@ -230,10 +262,10 @@ class Pipeline:
             else:
                 self._locked.discard(target.path)
             self._beat()
-        if self._synced:
-            self._shelf.sync(numbers)
         if failed is None:
             return numbers
+        if self._synced:
+            self._shelf.sync(numbers)
         self._parked[work.entry] = frozenset(file.claim for file in work.plan.decision.files)
         log.warning("batch_parked", batch=work.entry, error=str(failed), parked=len(self._parked))
         return None
@@ -342,6 +374,7 @@ class Pipeline:
         if len(packets) > batch.packets:  # the configuration has changed since
             first = self._state.renumber(batch.id, len(packets), time.time())
         self._carry_out(_Work(batch.id, plan, positions, packets, first, again=True), claims)
+        self._settle()
 
     def _read_again(self, batch: OpenBatch, claims: Mapping[str, ClaimedFile]) -> list[Piece]:
         pieces: list[Piece] = []
@@ -387,3 +420,4 @@ class Pipeline:
         what = f"processing failed {MAX_ATTEMPTS} times without a verdict; the log of those moments says more"
         refusal = Refusal(description, None, "", Reason.POISON, what)
         self._toss_batch(Batch(refusals=[refusal], ends=[FileEnd(description, digest_of(file), 0)]), {file.claim: file})
+        self._settle()

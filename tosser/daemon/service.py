@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tosser.config.model import Config
     from tosser.daemon.notify import Notifier
     from tosser.daemon.pipeline import PassReport
+    from tosser.inbound.ahead import Helper
     from tosser.state.state import State
 
 log = structlog.get_logger()
@@ -46,10 +47,11 @@ class Service:
         config: the configuration.
         state: the database.
         notifier: the service manager.
+        helper: the process that reads backlogs.
         since: when the process started, Unix seconds.
     """
 
-    def __init__(self, config: Config, state: State, notifier: Notifier, since: float) -> None:
+    def __init__(self, config: Config, state: State, notifier: Notifier, helper: Helper, since: float) -> None:
         self._config = config
         self._state = state
         self._notifier = notifier
@@ -58,7 +60,9 @@ class Service:
         self._idle = True
         self._first_pass = asyncio.Event()
         self._conditions: dict[str, str] = {}
-        self._parts = build_parts(config, state, since=since, beat=self._touch, stopping=self._finishing.is_set)
+        self._parts = build_parts(
+            config, state, helper=helper, since=since, beat=self._touch, stopping=self._finishing.is_set
+        )
 
     def finish(self) -> None:
         """End after the batch in hand."""

@@ -23,7 +23,7 @@ from tosser.rules.network import InboundClass
 from tosser.rules.verdict import area_tag
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from tosser.codec.bundle import ArchiveType
     from tosser.codec.packet import PackedMessage, PacketHeader
@@ -75,7 +75,7 @@ class Reader:
         self._packet_limits = PacketLimits(text=limits.text)
         self._batch_messages = batch_messages
 
-    def batches(self, files: Iterable[ClaimedFile], progress: Mapping[str, FileProgress]) -> Iterator[Batch]:
+    def batches(self, files: Sequence[ClaimedFile], progress: Mapping[str, FileProgress]) -> Iterator[Batch]:
         """Read files in order, cut into batches; a file may span several.
 
         Raises:

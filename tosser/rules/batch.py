@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from tosser.rules.network import InboundClass  # noqa: TC001 - the journal resolves annotations at run time (pydantic)
 
 if TYPE_CHECKING:
+    from tosser.codec.jam_message import JamRecord
     from tosser.codec.message import MessageText
     from tosser.codec.packet import PackedMessage, PacketHeader, PacketWarning
     from tosser.reason import Reason
@@ -61,6 +62,8 @@ class Piece:
         summary: of the whole packet.
         first: index of the first message of this piece within the packet.
         messages: the packed messages, each with its text split.
+        records: for each message what a JAM base keeps of it as accepted echomail, if that was made in advance, or
+            ``None``; an empty list where nothing was.
     """
 
     file: FileIn
@@ -70,6 +73,7 @@ class Piece:
     summary: PacketSummary
     first: int
     messages: list[tuple[PackedMessage, MessageText]]
+    records: list[JamRecord | None] = field(default_factory=list)
 
     @property
     def starts_packet(self) -> bool:

@@ -11,17 +11,18 @@ from typing import TYPE_CHECKING
 
 from tosser.address import Address
 from tosser.codec.ftsdate import parse_date
+from tosser.codec.jam_message import build_record
 from tosser.codec.message import origin_address
 from tosser.codec.seenby import parse_nodes
 from tosser.codec.stored import BaseMessage, MessageKind
 from tosser.errors import AddressError
 from tosser.reason import Reason
 from tosser.rules.netmail import netmail_addresses
-from tosser.rules.verdict import TargetKind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from tosser.codec.jam_message import JamRecord
     from tosser.codec.message import MessageText
     from tosser.codec.packet import PackedMessage
     from tosser.rules.batch import Piece
@@ -36,6 +37,7 @@ _ECHO_ATTRIBUTES = 0x1000 | 0x2000 | 0x4000
 _NETMAIL_ATTRIBUTES = _ECHO_ATTRIBUTES | _PRIVATE | _FILE_ATTACHED
 _TRANSIT_ATTRIBUTES = _NETMAIL_ATTRIBUTES | _CRASH
 """How urgent a message is matters only until it is where it should be."""
+_NETMAIL = frozenset({Reason.NETMAIL, Reason.IN_TRANSIT})
 REASON_KLUDGE = b"TOSSER-REASON"
 """Control line that says, in the bad area, why a message is there."""
 
@@ -125,26 +127,23 @@ class _Composer:
 
     def compose(self, piece: Piece, index: int, verdict: Verdict, sender: str) -> BaseMessage:
         packed, text = piece.messages[index]
-        in_transit = verdict.reason is Reason.IN_TRANSIT
-        dest: Address | None = None
-        origin: Address | None
-        if in_transit or verdict.reason is Reason.NETMAIL:
-            kind = MessageKind.NETMAIL
-            attributes = packed.attributes & (_TRANSIT_ATTRIBUTES if in_transit else _NETMAIL_ATTRIBUTES)
-            origin, dest = netmail_addresses(piece.header, packed, text, self._rules)
-        else:
-            kind = MessageKind.ECHO
-            attributes = packed.attributes & _ECHO_ATTRIBUTES
-            origin = origin_address(text) or _first_system(text, sender)
-        kludges: Sequence[bytes] = text.kludges
-        if verdict.target is not None and verdict.target.kind is TargetKind.BAD:
-            kludges = (*_bad_kludges(verdict.reason, sender, text), *kludges)
+        if verdict.reason is Reason.ACCEPTED:
+            record = piece.records[index] if piece.records else None
+            return _echomail(packed, text, sender, self._arrived, record)
+        if verdict.reason in _NETMAIL:
+            return self._netmail(piece, packed, text, in_transit=verdict.reason is Reason.IN_TRANSIT)
+        message = _echomail(packed, text, sender, self._arrived)
+        message.kludges = (*_bad_kludges(verdict.reason, sender, text), *message.kludges)
+        return message
+
+    def _netmail(self, piece: Piece, packed: PackedMessage, text: MessageText, *, in_transit: bool) -> BaseMessage:
+        origin, dest = netmail_addresses(piece.header, packed, text, self._rules)
         return BaseMessage(
-            kind=kind,
+            kind=MessageKind.NETMAIL,
             sender=packed.sender,
             to=packed.to,
             subject=packed.subject,
-            kludges=kludges,
+            kludges=text.kludges,
             body=text.body,
             seen_by=text.seen_by,
             path=text.path,
@@ -152,9 +151,41 @@ class _Composer:
             dest=dest,
             written=parse_date(packed.date).value,
             arrived=self._arrived,
-            attributes=attributes,
+            attributes=packed.attributes & (_TRANSIT_ATTRIBUTES if in_transit else _NETMAIL_ATTRIBUTES),
             in_transit=in_transit,
         )
+
+
+def record_in_advance(packed: PackedMessage, text: MessageText) -> JamRecord | None:
+    """Make what a JAM base will keep of a message if it is accepted echomail.
+
+    Returns:
+        ``None`` for netmail, and where more has to be known than the message tells.
+    """
+    if text.area is None or origin_address(text) is None:
+        return None
+    return build_record(_echomail(packed, text, "", 0))
+
+
+def _echomail(
+    packed: PackedMessage, text: MessageText, sender: str, arrived: int, record: JamRecord | None = None
+) -> BaseMessage:
+    return BaseMessage(
+        MessageKind.ECHO,
+        packed.sender,
+        packed.to,
+        packed.subject,
+        text.kludges,
+        text.body,
+        text.seen_by,
+        text.path,
+        origin_address(text) or _first_system(text, sender),
+        None,
+        parse_date(packed.date).value if record is None else record.clock,
+        arrived,
+        packed.attributes & _ECHO_ATTRIBUTES,
+        record=record,
+    )
 
 
 def _bad_kludges(reason: Reason, sender: str, text: MessageText) -> tuple[bytes, bytes]:

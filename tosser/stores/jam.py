@@ -60,7 +60,7 @@ class JamBase:
         """Add messages, all of them or none, and give their numbers."""
         if not messages:
             return []
-        records = [build_record(message) for message in messages]
+        records = [message.record or build_record(message) for message in messages]
         with self._files.locked(wait):
             self._files.begin()
             return self._write(records, messages)
@@ -69,7 +69,7 @@ class JamBase:
         """Finish an append that may have been cut off anywhere, and give the numbers of the messages."""
         if not messages:
             return []
-        records = [build_record(message) for message in messages]
+        records = [message.record or build_record(message) for message in messages]
         with self._files.locked(wait):
             if since.jhr == 0 and not self._has_header():
                 self._files.cut_back(Sizes(0, 0, 0))  # creation was cut off: nobody can have written here since

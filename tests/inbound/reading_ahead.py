@@ -1,0 +1,146 @@
+"""A process of its own that reads ahead: forking belongs at the start of a program, not into the middle of the tests.
+
+``python -m tests.inbound.reading_ahead CASE DIRECTORY``; fails when what the case says does not hold.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tests.inbound.bundles import LIMITS
+from tosser.errors import InputError
+from tosser.inbound.ahead import BACKLOG_BYTES, AheadReader, Helper, HelperError
+from tosser.inbound.reading import Reader, ReadingLimits
+from tosser.inbound.spool import ClaimedFile, Inbound
+from tosser.rules.network import InboundClass
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from tosser.rules.batch import Batch
+    from tosser.rules.decision import FileProgress
+
+READING = ReadingLimits(100_000_000, 1_000_000, LIMITS)
+MESSAGES = 300
+"""In a batch."""
+
+
+class Failing(Reader):
+    """A reader with a mistake in it."""
+
+    def batches(self, files: Sequence[ClaimedFile], progress: Mapping[str, FileProgress]) -> Iterator[Batch]:
+        """Give one batch, then stumble."""
+        yield next(super().batches(files, progress))
+        raise ZeroDivisionError("a mistake")
+
+
+def claimed(directory: Path) -> list[ClaimedFile]:
+    """Take the files of a directory as claimed."""
+    inbound = Inbound(directory, InboundClass.SECURE)
+    return [
+        ClaimedFile(path.name, path.name, inbound, path, path.stat().st_size, 1.0)
+        for path in sorted(directory.iterdir())
+    ]
+
+
+def texts(batches: Iterator[Batch]) -> list[list[bytes]]:
+    """Give the texts of all messages, batch by batch."""
+    return [[m.text for piece in batch.pieces for m, _ in piece.messages] for batch in batches]
+
+
+def backlog(helper: Helper, files: list[ClaimedFile]) -> None:
+    """A backlog is read ahead: the same batches in the same order; a single small file is read here."""
+    ahead = AheadReader(READING, {}, MESSAGES, helper)
+    here = texts(Reader(READING, {}, MESSAGES).batches(files, {}))
+    assert sum(file.size for file in files) > BACKLOG_BYTES
+    for _ in range(3):
+        assert texts(ahead.batches(files, {})) == here
+    assert texts(ahead.batches(files[:1], {})) == texts(Reader(READING, {}, MESSAGES).batches(files[:1], {}))
+
+
+def left_early(helper: Helper, files: list[ClaimedFile]) -> None:
+    """Who stops in the middle gets what he asks for next, from its beginning."""
+    reader = Reader(READING, {}, MESSAGES)
+    here = texts(reader.batches(files, {}))
+    for taken in range(len(here)):
+        batches = helper.batches(reader, files, {})
+        assert texts(islice(batches, taken + 1)) == here[: taken + 1]
+        batches.close()  # type: ignore[attr-defined]  # it is a generator
+    assert texts(helper.batches(reader, files, {})) == here
+
+
+def unreadable(helper: Helper, files: list[ClaimedFile]) -> None:
+    """A file that cannot be read is told of as it would be here, behind what stands before it."""
+    files[1].path.unlink()
+    reader = Reader(READING, {}, MESSAGES)
+    errors = []
+    for batches in (helper.batches(reader, files, {}), reader.batches(files, {})):
+        try:
+            texts(batches)
+        except InputError as error:
+            errors.append((error.claim, str(error)))
+    assert errors[0] == errors[1]
+    assert helper.alive
+
+
+def mistake(helper: Helper, files: list[ClaimedFile]) -> None:
+    """A mistake over there is one here, with its traceback; the helper goes on."""
+    try:
+        texts(helper.batches(Failing(READING, {}, MESSAGES), files, {}))
+    except HelperError as error:
+        assert "ZeroDivisionError: a mistake" in str(error)  # noqa: PT017 - not pytest's process
+    else:
+        raise AssertionError("nothing was raised")
+    assert helper.alive
+    assert texts(helper.batches(Reader(READING, {}, MESSAGES), files, {}))
+
+
+def killed(helper: Helper, files: list[ClaimedFile]) -> None:
+    """When the helper dies that is told once, and files are read here from then on; signals to end do not kill it."""
+    ahead = AheadReader(READING, {}, MESSAGES, helper)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        os.kill(helper.pid, number)
+    here = texts(ahead.batches(files, {}))
+    os.kill(helper.pid, signal.SIGKILL)
+    try:
+        texts(ahead.batches(files, {}))
+    except HelperError as error:
+        assert "ended" in str(error)  # noqa: PT017 - as above
+    else:
+        raise AssertionError("nothing was raised")
+    assert not helper.alive
+    assert texts(ahead.batches(files, {})) == here
+
+
+def orphaned(helper: Helper, files: list[ClaimedFile]) -> None:
+    """A helper does not outlive us, even if we are killed while it works."""
+    child = os.fork()
+    if child == 0:
+        with Helper() as own:
+            next(own.batches(Reader(READING, {}, MESSAGES), files, {}))
+            (files[0].path.parent.parent / "pid").write_text(str(own.pid))
+            os.kill(os.getpid(), signal.SIGKILL)
+    os.waitpid(child, 0)
+    pid = int((files[0].path.parent.parent / "pid").read_text())
+    for _ in range(1000):
+        if not Path(f"/proc/{pid}").exists() or "Z" in Path(f"/proc/{pid}/stat").read_text().split()[2]:
+            break
+        time.sleep(0.01)
+    else:
+        raise AssertionError(f"{pid} lives")
+    assert helper.alive
+
+
+CASES: dict[str, Callable[[Helper, list[ClaimedFile]], None]] = {
+    case.__name__: case for case in (backlog, left_early, unreadable, mistake, killed, orphaned)
+}
+
+if __name__ == "__main__":
+    with Helper() as started:
+        CASES[sys.argv[1]](started, claimed(Path(sys.argv[2])))

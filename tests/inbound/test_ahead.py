@@ -1,0 +1,26 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.corpus import make_packets
+from tests.inbound.reading_ahead import CASES
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_reading_ahead(tmp_path: Path, case: str) -> None:
+    """What each case says, in a process of its own."""
+    inbound = tmp_path / "in"
+    inbound.mkdir()
+    make_packets(inbound, messages=1000, packets=5, areas=5)
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.inbound.reading_ahead", case, inbound],
+        capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")

@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.bad_mail import damaged, refused
+from tests.mail import echo_text, netmail, packed
+from tests.rules.world import decide_batch, echo, make_batch, make_piece, usual_rules
+from tosser.codec.jam_message import build_record
+from tosser.codec.packet import parse_packet
+from tosser.errors import PacketError
+from tosser.inbound.transfer import pack_batch, unpack_batch
+from tosser.reason import Reason
+from tosser.rules.batch import Batch, Piece, Refusal
+from tosser.rules.plan import draw_up
+
+RULES = usual_rules()
+
+
+def through(batch: Batch) -> Batch:
+    """Hand a batch over."""
+    return unpack_batch(*pack_batch(batch))
+
+
+def without_records(piece: Piece) -> Piece:
+    """Forget what was made in advance."""
+    return replace(piece, records=[])
+
+
+def assert_same(batch: Batch) -> None:
+    """Check that a batch is the same after it was handed over, and that what it stores is too."""
+    arrived = through(batch)
+    assert [without_records(piece) for piece in arrived.pieces] == batch.pieces
+    assert (arrived.refusals, arrived.ends) == (batch.refusals, batch.ends)
+    decision = decide_batch(batch, RULES)
+    assert decide_batch(arrived, RULES) == decision
+    here, there = draw_up(batch.pieces, decision, RULES), draw_up(arrived.pieces, decision, RULES)
+    assert [*here.appends] == [*there.appends]
+    for target, entries in here.appends.items():
+        expected = [entry.message for entry in entries]
+        found = [entry.message for entry in there.appends[target]]
+        assert [replace(message, record=None) for message in found] == expected
+        for message, made in zip(expected, found, strict=True):
+            if made.record is not None:
+                assert made.record == build_record(message)
+
+
+def test_usual_mail_is_stored_as_it_was_prepared() -> None:
+    """Ordinary echomail has its record made in advance, netmail has none, and a refusal goes along."""
+    piece = make_piece([echo(number=1), netmail(number=2), echo("NO_SUCH_AREA", 3), echo(number=1)])
+    refusal = Refusal(piece.file, 1, "x.pkt", Reason.TRUNCATED, "it ends early", 12, None)
+    batch = make_batch([piece], refusal)
+
+    assert [record is not None for record in through(batch).pieces[0].records] == [True, False, True, True]
+    assert_same(batch)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"",
+        b"AREA:TQW_TECH",
+        b"AREA:TQW_TECH\nonly LF\n * Origin: x (1337:1/100)\nSEEN-BY: 1/100\n",
+        b"AREA:TQW_TECH\r\nboth\r\n * Origin: x (1337:1/100)\r\nSEEN-BY: 1/100\r\n",
+        b"AREA:TQW_TECH\rno origin\r",
+        b"AREA:TQW_TECH\r\x01MSGID: 1337:1/100 1\rno origin\r",
+        b"AREA:TQW_TECH\r * Origin: x (1337:1/100)\rSEEN-BY: 1/100\r\x01Via 1337:1/100\r\x01PATH: 1/100\r",
+        b"AREA:TQW_TECH\rbefore\x8d\n * Origin: x (1337:1/100)\r\rafter\rSEEN-BY: 1/100\r",
+    ],
+)
+def test_odd_texts(text: bytes) -> None:
+    """Whatever a text looks like, it arrives as it was split."""
+    assert_same(make_batch([make_piece([packed(text)])]))
+
+
+def test_damaged_and_refused_mail() -> None:
+    """So does every message of every odd packet that can be read at all."""
+    for case in (*damaged("TQW_TECH"), *refused("TQW_TECH")):
+        try:
+            messages = parse_packet(case.data).messages
+        except PacketError:
+            continue
+        assert_same(make_batch([make_piece([packed(each.text, subject=each.subject) for each in messages])]))
+
+
+@given(st.lists(st.binary(max_size=300).map(lambda raw: raw.replace(b"\0", b"")), max_size=5))
+def test_any_text(bodies: list[bytes]) -> None:
+    """Any bytes at all may be in a body."""
+    raw = [packed(echo_text("TQW_TECH", msgid=None, body=body)) for body in bodies]
+    assert_same(make_batch([make_piece(raw)]))

@@ -1,0 +1,262 @@
+"""Reading a backlog in a process of its own, while this one decides on what was read and carries it out.
+
+Reading and splitting are two fifths of the work of a toss, and Python runs one thread at a time; a second process
+uses the second processor. It is forked before there are threads, locks or open files, waits for orders, and ends when
+its orders end, however that comes: it owns nothing. What it reads it reads as `tosser.inbound.reading.Reader` does
+here, so which process reads makes no difference to anything but time. When it dies over a file, that is a surprise
+like any other mistake of ours, and files are read here from then on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import pickle
+import select
+import signal
+import struct
+import sys
+import traceback
+from typing import TYPE_CHECKING
+
+from tosser.errors import InputError
+from tosser.inbound.reading import Reader
+from tosser.inbound.transfer import pack_batch, unpack_batch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from types import TracebackType
+    from typing import Self
+
+    from tosser.codec.bundle import ArchiveType
+    from tosser.inbound.reading import ReadingLimits
+    from tosser.inbound.spool import ClaimedFile
+    from tosser.inbound.unpack import Archiver
+    from tosser.rules.batch import Batch
+    from tosser.rules.decision import FileProgress
+
+BACKLOG_BYTES = 1024 * 1024
+"""Less than this is read here: handing it over would take longer."""
+_PIPE_BYTES = 1024 * 1024
+_FRAME = struct.Struct("=cQQ")
+"""What a frame is, and the lengths of its two parts."""
+_BATCH, _END, _INPUT_ERROR, _SURPRISE = b"B", b"E", b"I", b"X"
+_ORDER = struct.Struct("=Q")
+"""Before an order its length; a length of 0 says that no more is wanted of the order before."""
+_STOP = _ORDER.pack(0)
+
+_ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+"""A service manager or a terminal sends these to all processes; this one ends when its parent does."""
+
+
+class HelperError(RuntimeError):
+    """The process that reads has failed in a way that should not be; the message says how."""
+
+
+class Helper:
+    """The process that reads; as a context manager it lives within the block.
+
+    To be started while this process has one thread and holds no lock on a file, which the child would share.
+
+    Attributes:
+        pid: of the process; 0 while there is none.
+    """
+
+    def __init__(self) -> None:
+        self.pid = 0
+        self._orders = self._frames = -1
+        self._room = bytearray()
+
+    def __enter__(self) -> Self:
+        """Start the process."""
+        order_reader, self._orders = os.pipe()
+        self._frames, frame_writer = os.pipe()
+        with contextlib.suppress(OSError):  # the system may allow less; it is only faster with more
+            fcntl.fcntl(frame_writer, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)  # until the child knows what to do with them
+        self.pid = os.fork()
+        if self.pid == 0:
+            os.close(self._orders)
+            os.close(self._frames)
+            _live(order_reader, frame_writer)
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+        os.close(order_reader)
+        os.close(frame_writer)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End the process."""
+        self._end()
+
+    @property
+    def alive(self) -> bool:
+        """Whether it can be given orders."""
+        return self.pid > 0
+
+    def batches(
+        self, reader: Reader, files: Sequence[ClaimedFile], progress: Mapping[str, FileProgress]
+    ) -> Iterator[Batch]:
+        """Give what ``reader.batches(files, progress)`` gives, read in the other process, some of it in advance.
+
+        Raises:
+            InputError: a file cannot be read; what was yielded before stands.
+            HelperError: the process failed; it is gone.
+        """
+        order = pickle.dumps((reader, list(files), dict(progress)))
+        done = False
+        try:
+            _write(self._orders, _ORDER.pack(len(order)), order)
+            while not done:
+                kind, light, heavy = self._read_frame()
+                done = kind != _BATCH
+                if kind == _BATCH:
+                    yield unpack_batch(light, heavy)
+                elif kind == _INPUT_ERROR:
+                    raise InputError(*pickle.loads(light))  # noqa: S301 - it comes from a process of ours
+                elif kind == _SURPRISE:
+                    raise HelperError(bytes(light).decode())
+        except (BrokenPipeError, EOFError) as error:
+            done = True
+            status = self._end()
+            raise HelperError(f"the process that reads ended with status {status}") from error
+        finally:
+            if not done:
+                self._abandon()
+
+    def _read_frame(self) -> tuple[bytes, memoryview, memoryview]:
+        """Read what comes next; it holds until the next call."""
+        head = memoryview(bytearray(_FRAME.size))
+        _fill(self._frames, head)
+        kind, light, heavy = _FRAME.unpack(head)
+        if light + heavy > len(self._room):
+            self._room = bytearray(light + heavy)
+        whole = memoryview(self._room)[: light + heavy]
+        _fill(self._frames, whole)
+        return kind, whole[:light], whole[light:]
+
+    def _abandon(self) -> None:
+        """Have it stop after the batch it is at, and take what it has sent till then."""
+        try:
+            _write(self._orders, _STOP)
+            while self._read_frame()[0] == _BATCH:
+                pass
+        except (BrokenPipeError, EOFError):
+            self._end()
+
+    def _end(self) -> int:
+        """Let go of it and wait until it is gone; returns its wait status."""
+        if not self.pid:
+            return 0
+        os.close(self._orders)
+        os.close(self._frames)
+        _, status = os.waitpid(self.pid, 0)
+        self.pid = 0
+        return status
+
+
+class AheadReader(Reader):
+    """A reader that leaves a backlog to the helper.
+
+    Args:
+        limits: as of `Reader`.
+        archivers: likewise.
+        batch_messages: likewise.
+        helper: the process that reads.
+    """
+
+    def __init__(
+        self, limits: ReadingLimits, archivers: Mapping[ArchiveType, Archiver], batch_messages: int, helper: Helper
+    ) -> None:
+        super().__init__(limits, archivers, batch_messages)
+        self._plain = Reader(limits, dict(archivers), batch_messages)
+        self._helper = helper
+
+    def batches(self, files: Sequence[ClaimedFile], progress: Mapping[str, FileProgress]) -> Iterator[Batch]:
+        """Read files in order, cut into batches, as `Reader.batches`.
+
+        Raises:
+            InputError: a file cannot be read; what was yielded before stands.
+            HelperError: the helper failed.
+        """
+        if not self._helper.alive or sum(file.size for file in files) < BACKLOG_BYTES:
+            yield from super().batches(files, progress)
+            return
+        yield from self._helper.batches(self._plain, files, progress)
+
+
+# --- in the process that reads
+
+
+def _live(orders: int, frames: int) -> None:
+    """Carry out orders until there are no more; never returns."""
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(
+            number, signal.SIG_IGN
+        )  # a service manager tells all processes, and ours ends when its parent does
+    status = 1
+    try:
+        while True:
+            (length,) = _ORDER.unpack(_read(orders, _ORDER.size))
+            if length:  # else it is about an order that has been carried out to its end meanwhile
+                _obey(_read(orders, length), orders, frames)
+    except (EOFError, BrokenPipeError):
+        status = 0
+    finally:
+        os._exit(status)
+
+
+def _obey(order: bytearray, orders: int, frames: int) -> None:
+    reader, files, progress = pickle.loads(order)  # noqa: S301 - it comes from our parent
+    last = (_END, b"")
+    try:
+        for batch in reader.batches(files, progress):
+            _write_frame(frames, _BATCH, *pack_batch(batch))
+            if select.select([orders], [], [], 0)[0]:
+                _read(orders, _ORDER.size)  # it can only be _STOP
+                break
+    except (EOFError, BrokenPipeError):
+        raise
+    except InputError as error:
+        last = (_INPUT_ERROR, pickle.dumps((error.claim, error.name, error.what)))
+    except Exception:  # noqa: BLE001 - it is told to the parent, which decides
+        last = (_SURPRISE, traceback.format_exc().encode())
+    _write_frame(frames, *last)
+
+
+# --- frames
+
+
+def _write_frame(descriptor: int, kind: bytes, light: bytes, heavy: bytes = b"") -> None:
+    _write(descriptor, _FRAME.pack(kind, len(light), len(heavy)), light, heavy)
+
+
+def _write(descriptor: int, *parts: bytes) -> None:
+    for part in parts:
+        view = memoryview(part)
+        while view:
+            view = view[os.write(descriptor, view) :]
+
+
+def _read(descriptor: int, length: int) -> bytearray:
+    """Read so many bytes; raises `EOFError` as `_fill`."""
+    data = bytearray(length)
+    _fill(descriptor, memoryview(data))
+    return data
+
+
+def _fill(descriptor: int, rest: memoryview) -> None:
+    """Read until there is no room left.
+
+    Raises:
+        EOFError: nobody will write any more.
+    """
+    while rest:
+        count = os.readv(descriptor, [rest])
+        if not count:
+            raise EOFError
+        rest = rest[count:]

@@ -1,0 +1,76 @@
+"""Batches as bytes, to be handed from the process that read them to the one that tosses them.
+
+Both are one program at one moment, so the form may change with every version. Messages are nearly all of it and go as
+tuples through `marshal`, which takes a quarter of the time that `pickle` takes for the same values as objects.
+"""
+
+from __future__ import annotations
+
+import marshal
+import pickle
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from tosser.codec.jam_message import JamRecord
+from tosser.codec.message import MessageText
+from tosser.codec.packet import PackedMessage
+from tosser.rules.plan import record_in_advance
+
+if TYPE_CHECKING:
+    from tosser.rules.batch import Batch
+
+_PLAIN = 2
+"""The version of marshal that does not look for values that occur twice: few do, and looking takes longer."""
+
+
+def pack_batch(batch: Batch) -> tuple[bytes, bytes]:
+    """Write a batch: everything but its messages, and its messages."""
+    light = replace(batch, pieces=[replace(piece, messages=[]) for piece in batch.pieces])
+    heavy = [[_flatten(message, text) for message, text in piece.messages] for piece in batch.pieces]
+    return pickle.dumps(light, pickle.HIGHEST_PROTOCOL), marshal.dumps(heavy, _PLAIN)
+
+
+def unpack_batch(light: bytes | memoryview, heavy: bytes | memoryview) -> Batch:
+    """Read what `pack_batch` wrote, which only this program may have done."""
+    batch: Batch = pickle.loads(light)  # noqa: S301 - it comes from a process of ours
+    for piece, flat in zip(batch.pieces, marshal.loads(heavy), strict=True):  # noqa: S302 - as above
+        for values in flat:
+            message, text, record = _restore(*values)
+            piece.messages.append((message, text))
+            piece.records.append(record)
+    return batch
+
+
+def _flatten(m: PackedMessage, t: MessageText) -> tuple[Any, ...]:
+    """Take a message apart; what is a part of its text, or the same, is not repeated."""
+    raw = None if t.raw is m.text else t.raw
+    length, end = len(t.body), t.transit_end
+    body = None if t.raw.endswith(t.body, 0, end) else t.body
+    record = record_in_advance(m, t)
+    kept = None
+    if record is not None:
+        text = None if record.text is t.body else record.text
+        crcs = (record.user_crc, record.msgid_crc, record.reply_crc)
+        kept = (record.subfields, text, *crcs, record.written, record.attribute)
+    return (
+        (m.offset, m.orig_node, m.dest_node, m.orig_net, m.dest_net, m.attributes, m.cost, m.date, m.to, m.sender),
+        (m.subject, m.text, m.truncated_fields), raw, body, length,
+        t.area, t.kludges, t.tearline, t.origin, t.seen_by, t.path, end, t.moved, kept,
+    )  # fmt: skip
+
+
+def _restore(  # noqa: PLR0917 - what `_flatten` returns, in its order
+    first: tuple[Any, ...], second: tuple[Any, ...], raw: bytes | None, body: bytes | None, length: int,
+    area: str | None, kludges: list[bytes], tearline: bytes | None, origin: bytes | None,
+    seen_by: tuple[bytes, ...], path: tuple[bytes, ...], end: int, moved: bytes, kept: tuple[Any, ...] | None,
+) -> tuple[PackedMessage, MessageText, JamRecord | None]:  # fmt: skip
+    message = PackedMessage(*first, *second)
+    if raw is None:
+        raw = message.text
+    if body is None:
+        body = raw[end - length : end]
+    record = None
+    if kept is not None:
+        subfields, stored, *numbers = kept
+        record = JamRecord(subfields, body if stored is None else stored, *numbers)
+    return message, MessageText(raw, area, kludges, body, tearline, origin, seen_by, path, end, moved), record
