@@ -203,8 +203,35 @@ def test_a_wrong_checksum_in_gzip(place: Place) -> None:
     """The CRC at the end of a gzip file counts for everything in it."""
     data = bytearray(gzip.compress(tar_of(("a.pkt", PACKET))))
     data[-8] ^= 1
-    with refused(Reason.ARCHIVE_DAMAGED, "CRC"):
+    with refused(Reason.ARCHIVE_DAMAGED, "incorrect data check"):
         contents(place(bytes(data)))
+
+
+def test_gzip_members_one_after_the_other(place: Place) -> None:
+    """Gzip files may be put together, with zeros between and behind them; each counts, and there is a limit."""
+    archive = tar_of(("a.pkt", PACKET), ("b.pkt", PACKET * 9000))
+    pieces = [gzip.compress(archive[at : at + 90_000]) for at in range(0, len(archive), 90_000)]
+    names = [name for name, _, _ in contents(place(b"\0".join(pieces) + bytes(700)), limits=ArchiveLimits())]
+    assert names == ["a.pkt", "b.pkt"]
+    with refused(Reason.ARCHIVE_LIMITS, "100 gzip members"):
+        contents(place(gzip.compress(PACKET) + gzip.compress(b"") * 100))
+    with refused(Reason.ARCHIVE_DAMAGED, "cut"):
+        contents(place(pieces[0] + pieces[1][:-4]), limits=ArchiveLimits())
+
+
+def test_a_gzip_header_as_long_as_the_file(place: Place) -> None:
+    """A file name without an end, which would take minutes to read byte by byte, is passed over by zlib."""
+    with refused(Reason.ARCHIVE_DAMAGED, "cut"):
+        contents(place(b"\x1f\x8b\x08\x08" + bytes(6) + b"n" * 3_000_000))
+
+
+def test_headers_without_end(place: Place) -> None:
+    """Headers that announce a member are as limited as members are."""
+    info = tarfile.TarInfo("x")
+    info.type = tarfile.XGLTYPE
+    with refused(Reason.ARCHIVE_LIMITS):
+        contents(place(info.tobuf() * 501))
+    assert contents(place(info.tobuf() * 400 + tar_of(("a.pkt", PACKET)))) == [("a.pkt", None, PACKET)]
 
 
 def test_a_wrong_checksum_of_a_header(place: Place) -> None:

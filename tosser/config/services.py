@@ -126,7 +126,9 @@ class Toss(Section):
     """How inbound files are worked through."""
 
     batch_messages: Count = Field(
-        default=4000, description="Messages that are tossed in one go, that is in one commit."
+        default=4000,
+        description="Messages that are tossed in one go, that is in one commit; fewer where their texts are longer "
+        "than 8 MiB together.",
     )
     batch_delay: Duration = duration("50ms", "How long the first file waits for company before a batch begins.")
     settle: Duration = duration(

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from tosser.codec.bundle import ArchiveType
+    from tosser.codec.message import MessageText
     from tosser.codec.packet import PackedMessage, PacketHeader
     from tosser.inbound.spool import ClaimedFile
     from tosser.inbound.unpack import ArchiveLimits, Archiver, Member
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 CHUNK = 256 * 1024
 IN_MEMORY = 8 * 1024 * 1024
 """Packets up to this many bytes are parsed in one go; larger ones are streamed."""
+BATCH_BYTES = 8 * 1024 * 1024
+"""A batch is also cut at so many bytes of text: taken apart and put together again they take several times as much."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,19 +84,20 @@ class Reader:
         Raises:
             InputError: a file cannot be read; what was yielded before stands.
         """
-        batch, messages = Batch(), 0
+        batch, messages, size = Batch(), 0, 0
         for file in files:
             for item in self._readable(file, progress.get(file.claim)):
                 if isinstance(item, Piece):
                     batch.pieces.append(item)
                     messages += len(item.messages)
+                    size += sum([len(message.text) for message, _ in item.messages])
                 elif isinstance(item, Refusal):
                     batch.refusals.append(item)
                 else:
                     batch.ends.append(item)
-                if messages >= self._batch_messages:
+                if messages >= self._batch_messages or size >= BATCH_BYTES:
                     yield batch
-                    batch, messages = Batch(), 0
+                    batch, messages, size = Batch(), 0, 0
         if not batch.empty:
             yield batch
 
@@ -168,11 +172,22 @@ class Reader:
             return
         messages = islice(packet.messages(), first, None)
         while first == 0 or first < packet.summary.messages:
-            part = [(message, split_text(message.text)) for message in islice(messages, self._batch_messages)]
+            part = self._part(messages)
             yield Piece(file, index, member.name, packet.header, packet.summary, first, part)
             first += len(part)
             if not part:
                 return
+
+    def _part(self, messages: Iterator[PackedMessage]) -> list[tuple[PackedMessage, MessageText]]:
+        """Take as many of the next messages as a batch may have."""
+        part = []
+        size = 0
+        for message in messages:
+            part.append((message, split_text(message.text)))
+            size += len(message.text)
+            if len(part) >= self._batch_messages or size >= BATCH_BYTES:
+                break
+        return part
 
     def _open_packet(self, member: Member) -> _OpenPacket:
         """Parse all of a packet before any of it is used.

@@ -6,7 +6,6 @@ files, names that lead elsewhere, sparse members, damaged or cut archives.
 
 from __future__ import annotations
 
-import gzip
 import re
 import zlib
 from dataclasses import dataclass
@@ -25,6 +24,8 @@ if TYPE_CHECKING:
     from tosser.inbound.unpack import ArchiveLimits
 
 _BLOCK = 512
+_GZIP = 16 + zlib.MAX_WBITS
+"""Has zlib read the header and the checksum of a gzip member."""
 _LONGEST_EXTRA = 64 * 1024
 """Bytes of one pax header or long name."""
 _REGULAR = frozenset(b"0\x007")
@@ -36,6 +37,7 @@ _LONG_LINK = ord("K")
 _TELLING = frozenset((b"path", b"size"))
 _SPARSE = "sparse"
 _EXTRAS = frozenset((_PAX, _PAX_GLOBAL, _LONG_NAME, _LONG_LINK))
+"""Headers in front of the real one; a member has one of each at most."""
 _OCTAL = re.compile(rb" *([0-7]*)(?:[ \x00].*)?", re.DOTALL)
 _BASE_256 = b"\x80"
 _TYPE_AT = 156
@@ -57,11 +59,37 @@ def gunzip(file: io.FileIO, size: int, sink: Sink, limits: ArchiveLimits) -> Par
         ArchiveError: it is damaged, cut, or larger than the limits.
         OSError: the disk failed.
     """
-    stream = gzip.GzipFile(fileobj=Window(file, 0, size))
     try:
-        return sink.take("", iter(lambda: stream.read(CHUNK), b""), size, limits.total_bytes)
-    except (gzip.BadGzipFile, zlib.error, EOFError) as error:
+        return sink.take("", _inflate(Window(file, 0, size), limits.members), size, limits.total_bytes)
+    except zlib.error as error:
         raise ArchiveError(f"not a sound gzip file: {error}", Reason.ARCHIVE_DAMAGED) from error
+
+
+def _inflate(window: Window, most: int) -> Iterator[bytes]:
+    """Give the bytes of all gzip members (RFC 1952); zeros behind a member are padding.
+
+    By zlib itself: `gzip` reads a name in a header byte by byte, and a hostile one may be as long as the file.
+    """
+    unpacker = None
+    data = b""
+    count = 0
+    while data := data or window.read(CHUNK):
+        if unpacker is None:
+            data = data.lstrip(b"\0")
+            if not data:
+                continue
+            count += 1
+            if count > most:
+                raise ArchiveError(f"more than {most} gzip members", Reason.ARCHIVE_LIMITS)
+            unpacker = zlib.decompressobj(_GZIP)
+        yield unpacker.decompress(data, CHUNK)
+        data = unpacker.unused_data if unpacker.eof else unpacker.unconsumed_tail
+        unpacker = None if unpacker.eof else unpacker
+    while unpacker is not None and not unpacker.eof:
+        rest = unpacker.decompress(b"", CHUNK)
+        if not rest:
+            raise ArchiveError("not a sound gzip file: it is cut", Reason.ARCHIVE_DAMAGED)
+        yield rest
 
 
 def is_empty_tar(part: Part) -> bool:
@@ -96,7 +124,7 @@ def _headers(window: Window, size: int, most: int) -> Iterator[_Header]:
     Some writers leave the mark out, so the end of the file between two members will do.
     """
     extra: dict[str, str] = {}
-    count = at = 0
+    count = headers = at = 0
     while at < size:
         window.seek(at)
         block = window.read(_BLOCK)
@@ -104,10 +132,11 @@ def _headers(window: Window, size: int, most: int) -> Iterator[_Header]:
             return
         header = _parse_header(block, at)
         is_member = header.type not in _EXTRAS
+        count += is_member
+        headers += 1
+        if count > most or headers > most * (1 + len(_EXTRAS)):
+            raise ArchiveError(f"more than {most} members", Reason.ARCHIVE_LIMITS)
         if is_member:
-            count += 1
-            if count > most:
-                raise ArchiveError(f"more than {most} members", Reason.ARCHIVE_LIMITS)
             _apply(header, extra)
             extra = {}
         if header.size > size - header.data:
