@@ -109,6 +109,27 @@ def test_forwarding_again_changes_nothing(text: bytes) -> None:
     assert (second.area, second.seen_by, second.path) == (first.area, (b"1/100",), (b"1/100",))
 
 
+@pytest.mark.parametrize("end", [b"", b"\r", b"\x01Via 1:2/3\r", b"\x01TID: x\r\r"])
+def test_path_without_a_body(end: bytes) -> None:
+    """In a message of nothing but control paragraphs PATH is what it is elsewhere, and not sent on in front of ours."""
+    for head in (b"AREA:T\r", b"AREA:T\r\x01MSGID: 1:2/3 1\r", b"\x01MSGID: 1:2/3 1\rAREA:T\r"):
+        found = split_text(head + b"\x01PATH: 1/300 100\r" + end)
+        assert (found.path, found.transit_end) == ((b"1/300 100",), len(head))
+        assert found.transit == head + (b"\x01TID: x\r" if b"TID" in end else b"")
+        assert join_text(text_parts(found.raw)) == found.raw
+    assert split_text(b"AREA:T\r\x01PATH: 1/300\r" + BODY + end).path == ()
+
+
+@pytest.mark.parametrize("line", [b"SEEN-BY: %s\r", b"\x01PATH: %s\r", b" * Origin: %s\r"])
+def test_origin_before_many_like_it(line: bytes) -> None:
+    """However often the word stands in lines that are none, the Origin line is found, both ways."""
+    raw = HEAD + b"Hi\r * Origin: here\r" + line % (b"Origin:" * (MOST_LINES + 1))
+    usual, found = message._split_usual(raw), message._split_any(raw)
+    assert usual is None or usual == found
+    assert found.origin is not None
+    assert found.origin.startswith((b"here", b"Origin:"))
+
+
 @pytest.mark.parametrize("count", [MOST_LINES - 2, MOST_LINES - 1, MOST_LINES, MOST_LINES + 1])
 @pytest.mark.parametrize(
     "line", [b"\r", b"\x01K\r", b"SEEN-BY: 1/1\r", b"\x01PATH: 1/1\r", b"Origin:", b" # Origin:\r"]

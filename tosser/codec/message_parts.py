@@ -109,8 +109,14 @@ def layout(text: bytes) -> Layout:
     """
     head, at = _head(text)
     origin = _last_origin(text, at)
-    echomail = any(span.kind is PartKind.AREA for span in head)
-    transit_end = _transit_end(text, at, origin) if echomail else len(text)
+    area = next((span for span in head if span.kind is PartKind.AREA), None)
+    if area is None:
+        transit_end = len(text)
+    else:
+        transit_end = _transit_end(text, area.end, origin)
+        if transit_end < at:  # there is no body, so what looked like more of the head is what follows a body
+            head = [span for span in head if span.start < transit_end]
+            at = transit_end
     special = list(islice(_kludges(text, at, transit_end), MOST_LINES))
     if origin is not None:
         special.append(origin)
@@ -190,24 +196,14 @@ def _head(text: bytes) -> tuple[list[Span], int]:
 
 def _last_origin(text: bytes, floor: int) -> Span | None:
     """The last Origin line; quoted ones do not start at the start of a line."""
-    keyword = len(text)
-    for _ in range(MOST_LINES):
-        keyword = text.rfind(_ORIGIN, floor, keyword)
-        if keyword < 0:
-            break
-        start = _origin_start(text, keyword, floor)
-        if start >= 0:
-            return Span(PartKind.ORIGIN, start, _line_end(text, keyword))
-    return None
+    start = max(_last_line(text, start + _ORIGIN, floor) for start in _ORIGIN_STARTS)
+    return None if start < 0 else Span(PartKind.ORIGIN, start, _line_end(text, start))
 
 
-def _origin_start(text: bytes, keyword: int, floor: int) -> int:
-    """Where the Origin line starts that has ``Origin:`` at ``keyword``; -1 if that is the middle of another line."""
-    for start in _ORIGIN_STARTS:
-        at = keyword - len(start)
-        if at >= floor and text.startswith(start, at) and (at == floor or text[at - 1] == _CR):
-            return at
-    return -1
+def _last_line(text: bytes, beginning: bytes, floor: int) -> int:
+    """Where the last line starts that begins so; -1 if there is none from ``floor`` on, where a line starts."""
+    at = text.rfind(b"\r" + beginning, floor)
+    return at + 1 if at >= 0 else floor if text.startswith(beginning, floor) else -1
 
 
 def _transit_end(text: bytes, floor: int, origin: Span | None) -> int:
