@@ -216,6 +216,12 @@ def test_any_note_parses_or_fails_as_expected(text: bytes) -> None:
         _parse_note(text)
 
 
+def test_a_note_that_is_nested_too_deep() -> None:
+    """A note of nothing but brackets is no note, and no end of the program."""
+    with pytest.raises(ValueError, match="nested too deep"):
+        _parse_note(b"[" * 200_000)
+
+
 def test_strangers_in_the_directories(inbound: Inbound, quarantine: Quarantine, tmp_path: Path) -> None:
     """Files with other names, notes without bytes, and half copies are no entries."""
     note = quarantine.keep(_claim(inbound), DAMAGED)

@@ -315,7 +315,10 @@ def _parse_note(text: bytes) -> Note:
         LookupError: a field is missing.
         TypeError: a field has another type, or it is no object.
     """
-    raw: Any = json.loads(text)
+    try:
+        raw: Any = json.loads(text)
+    except RecursionError:
+        raise ValueError("nested too deep") from None
     values = {}
     for field in fields(Note):
         values[field.name] = raw[field.name]
