@@ -8,11 +8,13 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --quiet
 RUNTIME := $(VENV)/.runtime
 DEVELOPMENT := $(VENV)/.development
 EXTRAS := demo,fast
+FUZZ_SECONDS ?= 600
+FUZZ_CORPUS ?= $(HOME)/.cache/tosser-fuzz
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo test lint format bench clean compiled packages
+.PHONY: help demo test lint format bench fuzz clean compiled packages
 
 help: ## list these targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
@@ -36,6 +38,9 @@ format: $(DEVELOPMENT) ## put the source into its one form
 bench: packages $(DEVELOPMENT) compiled ## measure speed, beside crashmail
 	@$(BIN)/python -m tests.bench
 
+fuzz: $(DEVELOPMENT) ## look for input that breaks something: FUZZ_SECONDS (600), inputs kept in FUZZ_CORPUS
+	@$(BIN)/python -m tests.fuzz --seconds $(FUZZ_SECONDS) --corpus $(FUZZ_CORPUS)
+
 clean: ## remove everything that was made here, the virtual environment too
 	@rm -rf $(VENV) build dist htmlcov .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
@@ -56,10 +61,11 @@ $(RUNTIME): pyproject.toml | $(BIN)/python
 	@$(PIP) install --editable '.[$(EXTRAS)]'
 	@touch $@
 
-# The pip of Debian 12 knows no dependency groups.
+# The pip of Debian 12 knows no dependency groups. Failing to get the fuzzer is not failing: its tests say so.
 $(DEVELOPMENT): pyproject.toml | $(BIN)/python
 	@$(PIP) install --upgrade 'pip>=25.1'
 	@$(PIP) install --group dev --editable '.[$(EXTRAS)]'
+	@$(PIP) install --only-binary atheris --group fuzz || true
 	@touch $@ $(RUNTIME)
 
 # Failing here is not failing: the tests that need it say so.
