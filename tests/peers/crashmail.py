@@ -67,20 +67,28 @@ class Crashmail:
         areas: Sequence[str] = ("TQW_GEN",),
         netmail: bool = True,
         parent: Path | None = None,
+        bases: Mapping[str, Path] | None = None,
     ) -> None:
-        """Describe the node; every link exports and imports every area. Its directory is made in ``parent`` (short)."""
+        """Describe the node; every link exports and imports every area. Its directory is made in ``parent`` (short).
+
+        Areas in ``bases`` have these bases of others (without suffix), whose four files must be there.
+        """
         self.address = address
         self.links = {US: CrashmailLink()} if links is None else dict(links)
         self.areas = tuple(areas)
         self._netmail = netmail
         self._program = require("crashmail", "crashmail")
         self._parent = parent
+        self._bases = bases or {}
         self.root = Path()
 
     def __enter__(self) -> Self:
         self.root = Path(tempfile.mkdtemp(prefix="cm", dir=self._parent or "/tmp"))  # noqa: S108 - a short name
         for name in ("in", "out", "tmp", "msg"):
             (self.root / name).mkdir()
+        for area, path in self._bases.items():
+            for suffix in (".jhr", ".jdt", ".jdx", ".jlr"):
+                self.base(area).with_suffix(suffix).symlink_to(path.with_name(path.name + suffix))
         (self.root / "prefs").write_text(self._preferences(), "ascii")
         return self
 

@@ -2,8 +2,8 @@
 
 Run as a program it works beside us in a process of its own::
 
-    python jam_writer.py BASE append TAG COUNT     one lock, one message, COUNT times
-    python jam_writer.py BASE hold                 say "locked" and keep the lock until standard input ends
+    python jam_writer.py BASE append TAG COUNT [FIRST]   one lock, one message, COUNT times, numbered from FIRST or 0
+    python jam_writer.py BASE hold                       say "locked" and keep the lock until standard input ends
 """
 
 from __future__ import annotations
@@ -142,7 +142,8 @@ def main() -> None:
     base = Path(sys.argv[1])
     if sys.argv[2] == "append":
         tag, count = sys.argv[3].encode(), int(sys.argv[4])
-        for number in range(count):
+        first = int(sys.argv[5]) if sys.argv[5:] else 0
+        for number in range(first, first + count):
             append(base, b"All", b"%s %d" % (tag, number), b"%s text %d\r" % (tag, number))
     else:
         with _locked(base):
