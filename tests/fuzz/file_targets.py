@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import tarfile
 import zipfile
@@ -129,6 +130,7 @@ def archives() -> Iterator[bytes]:
     files = ("1.pkt", PACKET), ("dir/2.pkt", PACKET * 2)
     yield zip_of(*files)
     yield zip_of(*files, method=zipfile.ZIP_STORED)
+    yield _zip64()
     yield zip_of(("../1.pkt", PACKET))
     yield zip_of(("1.pkt", bytes(300_000)))
     yield zip_of(("1.zip", zip_of(*files)), ("1.pkt", PACKET), ("1.pkt", PACKET))
@@ -137,6 +139,14 @@ def archives() -> Iterator[bytes]:
     yield tar_of(("x" * 120 + "/1.pkt", PACKET), form=tarfile.USTAR_FORMAT)
     yield gzip.compress(tar_of(*files))
     yield gzip.compress(PACKET) + gzip.compress(b"")
+
+
+def _zip64() -> bytes:
+    """A ZIP file with 64-bit sizes, which stand behind the data."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive, archive.open("1.pkt", "w", force_zip64=True) as member:
+        member.write(PACKET)
+    return buffer.getvalue()
 
 
 def inputs() -> Iterator[bytes]:

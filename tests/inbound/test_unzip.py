@@ -4,6 +4,7 @@ import errno
 import io
 import os
 import stat
+import struct
 import subprocess
 import zipfile
 import zlib
@@ -82,6 +83,31 @@ def test_a_comment_and_bytes_behind_the_end(place: Place) -> None:
 def test_spanning_mark(place: Place) -> None:
     """The mark of an archive that was once meant for several disks is passed over."""
     assert contents(place(b"PK00" + zip_of(("a.pkt", PACKET)))) == [("a.pkt", None, PACKET)]
+
+
+def test_zip64(place: Place) -> None:
+    """A packer that writes 64-bit sizes where 32 bits would do is read, also when it does not know them beforehand."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive, archive.open("a.pkt", "w", force_zip64=True) as member:
+        member.write(PACKET)
+    data = buffer.getvalue()
+    assert zipfile.ZipFile(io.BytesIO(data)).infolist()[0].extract_version == 45
+    assert contents(place(data)) == [("a.pkt", None, PACKET)]
+
+
+@pytest.mark.parametrize("count", [2, 2**31, 2**63])
+def test_a_zip64_end_that_lies(place: Place, count: int) -> None:
+    """Counts and offsets of 64 bits that are not so are refused, however short the file is."""
+    whole = zip_of(("a.pkt", PACKET))
+    at = len(whole) - 22
+    size, offset = struct.unpack_from("<II", whole, at + 12)
+    numbers = (count, count, min(size * count, 2**64 - 1), min(offset * count, 2**64 - 1))
+    end64 = struct.pack("<4sQHHIIQQQQ", b"PK\x06\x06", 44, 45, 45, 0, 0, *numbers)
+    locator = struct.pack("<4sIQI", b"PK\x06\x07", 0, at, 1)
+    with refused(Reason.ARCHIVE_DAMAGED):
+        contents(place(whole[:at] + end64 + locator + b"PK\x05\x06" + bytes(4) + b"\xff" * 12 + bytes(2)))
+    with refused(Reason.ARCHIVE_DAMAGED):
+        contents(place(b"PK\x03\x04" + locator + b"PK\x05\x06" + bytes(4) + b"\xff" * 12 + bytes(2)))
 
 
 def test_directories_are_no_members(place: Place, files: Path) -> None:
@@ -197,7 +223,7 @@ def test_forged_sizes(place: Place, method: int, change: int) -> None:
         contents(place(_forged(forge, method)))
 
 
-@pytest.mark.parametrize("size", [300_000, 2**31, 2**32 - 2])
+@pytest.mark.parametrize("size", [300_000, 2**31, 2**32 - 2, 2**40, 2**63])
 def test_sizes_beyond_the_limit_are_not_tried(place: Place, size: int) -> None:
     """What says it is too large is believed."""
 
