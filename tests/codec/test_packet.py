@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from tests.bad_mail import TOLERATED, BadInput, damaged, truncations
 from tests.mail import packet_header
 from tosser.address import Address
+from tosser.codec.packed_message import skip_usual
 from tosser.codec.packet import (
     PackedMessage,
     Packet,
@@ -372,3 +373,16 @@ def test_anything_behind_the_terminator(tail: bytes) -> None:
     packet = parse_packet(WHOLE + tail)
     assert packet.messages == [FIRST, SECOND]
     assert packet.trailing == (len(tail) if tail.strip(b"\0\x1a") else 0)
+
+
+def test_skipping_stops_before_what_is_not_whole() -> None:
+    """At every cut of a packet, skipping ends where the last whole message does."""
+    ends = [FIRST.offset, SECOND.offset, len(GOOD)]
+    for length in range(FIRST.offset, len(WHOLE) + 1):
+        assert skip_usual(WHOLE[:length], FIRST.offset) == max(end for end in ends if end <= length)
+
+
+@pytest.mark.parametrize("odd", [b"\3\0" + GOOD[60:], b"\2\1" + GOOD[60:], b"\2\0" + HEAD[2:] + b"9 Mar\0" + GOOD[92:]])
+def test_skipping_stops_before_what_is_odd(odd: bytes) -> None:
+    """Another type of message, or a date of another length, is left to those who read with care."""
+    assert skip_usual(GOOD + odd, FIRST.offset) == len(GOOD)

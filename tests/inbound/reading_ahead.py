@@ -34,9 +34,11 @@ MESSAGES = 300
 class Failing(Reader):
     """A reader with a mistake in it."""
 
-    def batches(self, files: Sequence[ClaimedFile], progress: Mapping[str, FileProgress]) -> Iterator[Batch]:
+    def batches(
+        self, files: Sequence[ClaimedFile], progress: Mapping[str, FileProgress], first: int | None = None
+    ) -> Iterator[Batch]:
         """Give one batch, then stumble."""
-        yield next(super().batches(files, progress))
+        yield next(super().batches(files, progress, first))
         raise ZeroDivisionError("a mistake")
 
 

@@ -25,6 +25,8 @@ _COLONLESS = frozenset(
     b"RESCANNED DOMAIN EID RECD GATE".split()
 )
 """Tags that are written without a colon, for historical reasons (FTS-4000)."""
+_LOWER = 0x20
+"""The bit by which a lower-case letter of ASCII differs from the upper-case one."""
 _AFTER_COLONLESS = frozenset((b"", b" ", b"\t"))
 _QUOTED = re.compile(rb'"((?:[^"]|"")*)"')
 _TZUTC = re.compile(rb"([+-]?)(\d\d):?([0-5]\d)")
@@ -182,7 +184,16 @@ def find_value(kludges: Iterable[bytes], tag: bytes) -> bytes | None:
 
     A colon must follow the tag; it is optional for the historical tags.
     """
-    return next(find_values(kludges, tag), None)
+    wanted = tag.upper()
+    size, initial = len(wanted), wanted[0] | _LOWER
+    for paragraph in kludges:
+        if paragraph and paragraph[0] | _LOWER == initial and paragraph[:size].upper() == wanted:
+            after = paragraph[size : size + 1]
+            if after == b":":
+                return paragraph[size + 1 :].strip()
+            if after in _AFTER_COLONLESS and wanted in _COLONLESS:
+                return paragraph[size:].strip()
+    return None
 
 
 def find_values(kludges: Iterable[bytes], tag: bytes) -> Iterator[bytes]:

@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-CLAIM_FILES = 64
+CLAIM_FILES = 256
 """Files claimed at once: few enough that a crash leaves few to look at one by one."""
 MAX_ATTEMPTS = 3
 """A file that was left without a verdict this often is set aside as poison."""

@@ -17,6 +17,7 @@ import select
 import signal
 import struct
 import sys
+import time
 import traceback
 from typing import TYPE_CHECKING
 
@@ -39,6 +40,10 @@ if TYPE_CHECKING:
 BACKLOG_BYTES = 1024 * 1024
 """Less than this is read here: handing it over would take longer."""
 _PIPE_BYTES = 1024 * 1024
+_FIRST = 500
+"""Messages in the first batch of an order: nobody else has anything to do before it is there."""
+_AHEAD, _STEP = 0.2, 0.25
+"""Who waits longer than this share of the time is ahead, and makes so many more of the records."""
 _FRAME = struct.Struct("=cQQ")
 """What a frame is, and the lengths of its two parts."""
 _BATCH, _END, _INPUT_ERROR, _SURPRISE = b"B", b"E", b"I", b"X"
@@ -176,7 +181,9 @@ class AheadReader(Reader):
         self._plain = Reader(limits, dict(archivers), batch_messages)
         self._helper = helper
 
-    def batches(self, files: Sequence[ClaimedFile], progress: Mapping[str, FileProgress]) -> Iterator[Batch]:
+    def batches(
+        self, files: Sequence[ClaimedFile], progress: Mapping[str, FileProgress], first: int | None = None
+    ) -> Iterator[Batch]:
         """Read files in order, cut into batches, as `Reader.batches`.
 
         Raises:
@@ -184,7 +191,7 @@ class AheadReader(Reader):
             HelperError: the helper failed.
         """
         if not self._helper.alive or sum(file.size for file in files) < BACKLOG_BYTES:
-            yield from super().batches(files, progress)
+            yield from super().batches(files, progress, first)
             return
         yield from self._helper.batches(self._plain, files, progress)
 
@@ -210,12 +217,35 @@ def _live(orders: int, frames: int) -> None:
         os._exit(status)
 
 
+class _Balance:
+    """Who makes the records of messages: this process, as far as it is ahead of its parent.
+
+    Attributes:
+        share: of how many messages, 0 to 1.
+    """
+
+    def __init__(self) -> None:
+        self.share = 0.5
+        self._last = time.monotonic()
+
+    def waited(self, seconds: float) -> None:
+        """Note how long the parent took to take a batch: one that waits for it takes it at once."""
+        now = time.monotonic()
+        is_ahead = seconds > _AHEAD * (now - self._last)
+        self.share = min(max(self.share + (_STEP if is_ahead else -_STEP), 0.0), 1.0)
+        self._last = now
+
+
 def _obey(order: bytearray, orders: int, frames: int) -> None:
     reader, files, progress = pickle.loads(order)  # noqa: S301 - it comes from our parent
     last = (_END, b"")
+    balance = _Balance()
     try:
-        for batch in reader.batches(files, progress):
-            _write_frame(frames, _BATCH, *pack_batch(batch))
+        for batch in reader.batches(files, progress, first=_FIRST):
+            parts = pack_batch(batch, balance.share)
+            started = time.monotonic()
+            _write_frame(frames, _BATCH, *parts)
+            balance.waited(time.monotonic() - started)
             if select.select([orders], [], [], 0)[0]:
                 _read(orders, _ORDER.size)  # it can only be _STOP
                 break

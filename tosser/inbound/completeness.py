@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tosser.codec.bundle import HEAD_SIZE, ArchiveType, identify
-from tosser.codec.packet import TERMINATOR, PacketReader, Tolerated
+from tosser.codec.packed_message import skip_usual
+from tosser.codec.packet import HEADER_SIZE, TERMINATOR, PacketReader, Tolerated
 from tosser.errors import PacketError
 from tosser.inbound.unzip import directory_is_whole
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 LARGEST = 8 * 1024 * 1024
 """Files of more bytes are not read: that would take as long as they take to settle."""
-_CHUNK = 256 * 1024
 _ZIP_TAIL = 256 * 1024
 
 
@@ -54,12 +54,14 @@ def _packet_is_whole(descriptor: int, size: int) -> bool:
     Writers that reserve room fill it with zeros, so a terminator further up proves nothing.
     """
     end = size - len(TERMINATOR)
-    if os.pread(descriptor, len(TERMINATOR), end) != TERMINATOR:
+    data = os.pread(descriptor, size, 0)
+    if len(data) != size or not data.endswith(TERMINATOR):
         return False
+    if skip_usual(data, HEADER_SIZE) == end:
+        return True
     reader = PacketReader()
     try:
-        for at in range(0, end, _CHUNK):
-            reader.feed(os.pread(descriptor, min(_CHUNK, end - at), at))
+        reader.feed(data[:end])
         reader.finish()
     except PacketError:
         return False

@@ -78,12 +78,20 @@ class Reader:
         self._packet_limits = PacketLimits(text=limits.text)
         self._batch_messages = batch_messages
 
-    def batches(self, files: Sequence[ClaimedFile], progress: Mapping[str, FileProgress]) -> Iterator[Batch]:
+    def batches(
+        self, files: Sequence[ClaimedFile], progress: Mapping[str, FileProgress], first: int | None = None
+    ) -> Iterator[Batch]:
         """Read files in order, cut into batches; a file may span several.
+
+        Args:
+            files: what to read.
+            progress: of the files of which earlier batches had a part.
+            first: where the first batch is cut, if earlier than others; each may be twice as long as the one before.
 
         Raises:
             InputError: a file cannot be read; what was yielded before stands.
         """
+        most = first or self._batch_messages
         batch, messages, size = Batch(), 0, 0
         for file in files:
             for item in self._readable(file, progress.get(file.claim)):
@@ -95,7 +103,8 @@ class Reader:
                     batch.refusals.append(item)
                 else:
                     batch.ends.append(item)
-                if messages >= self._batch_messages or size >= BATCH_BYTES:
+                if messages >= most or size >= BATCH_BYTES:
+                    most = min(2 * most, self._batch_messages)
                     yield batch
                     batch, messages, size = Batch(), 0, 0
         if not batch.empty:

@@ -23,10 +23,19 @@ _PLAIN = 2
 """The version of marshal that does not look for values that occur twice: few do, and looking takes longer."""
 
 
-def pack_batch(batch: Batch) -> tuple[bytes, bytes]:
-    """Write a batch: everything but its messages, and its messages."""
+def pack_batch(batch: Batch, share: float = 1.0) -> tuple[bytes, bytes]:
+    """Write a batch: everything but its messages, and its messages.
+
+    Args:
+        batch: what was read.
+        share: of how many of its messages, 0 to 1, the record is to be made in advance.
+    """
     light = replace(batch, pieces=[replace(piece, messages=[]) for piece in batch.pieces])
-    heavy = [[_flatten(message, text) for message, text in piece.messages] for piece in batch.pieces]
+    heavy = []
+    for piece in batch.pieces:
+        prepared = round(share * len(piece.messages))
+        records = (record_in_advance(*each) if at < prepared else None for at, each in enumerate(piece.messages))
+        heavy.append([_flatten(*each, record) for each, record in zip(piece.messages, records, strict=True)])
     return pickle.dumps(light, pickle.HIGHEST_PROTOCOL), marshal.dumps(heavy, _PLAIN)
 
 
@@ -41,12 +50,11 @@ def unpack_batch(light: bytes | memoryview, heavy: bytes | memoryview) -> Batch:
     return batch
 
 
-def _flatten(m: PackedMessage, t: MessageText) -> tuple[Any, ...]:
+def _flatten(m: PackedMessage, t: MessageText, record: JamRecord | None) -> tuple[Any, ...]:
     """Take a message apart; what is a part of its text, or the same, is not repeated."""
     raw = None if t.raw is m.text else t.raw
     length, end = len(t.body), t.transit_end
     body = None if t.raw.endswith(t.body, 0, end) else t.body
-    record = record_in_advance(m, t)
     kept = None
     if record is not None:
         text = None if record.text is t.body else record.text
