@@ -9,10 +9,11 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
 FILE_MODE = 0o640
@@ -60,20 +61,35 @@ def remove_empty_directory(path: Path) -> None:
 def write_at(descriptor: int, data: bytes | memoryview, offset: int) -> None:
     """Write all of the data at the offset (bytes from the start of the file)."""
     view = memoryview(data)
-    while view:
-        written = os.pwrite(descriptor, view, offset)
-        view = view[written:]
-        offset += written
+    with _named(descriptor):
+        while view:
+            written = os.pwrite(descriptor, view, offset)
+            view = view[written:]
+            offset += written
 
 
 def truncate(descriptor: int, length: int) -> None:
     """Cut or extend an open file to ``length`` bytes."""
-    os.ftruncate(descriptor, length)
+    with _named(descriptor):
+        os.ftruncate(descriptor, length)
 
 
 def sync_file(descriptor: int) -> None:
     """Wait until the data of an open file, and the length needed to read it back, are on the disk."""
-    os.fdatasync(descriptor)
+    with _named(descriptor):
+        os.fdatasync(descriptor)
+
+
+@contextmanager
+def _named(descriptor: int) -> Iterator[None]:
+    """Tell in an error which file it is about: the system does not for what was open already."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:
+            with suppress(OSError):
+                error.filename = os.readlink(f"/proc/self/fd/{descriptor}")  # noqa: PTH115 - a path as text
+        raise
 
 
 def sync_directory(path: Path) -> None:

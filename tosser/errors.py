@@ -17,6 +17,7 @@
     │   ├── StoreLocked    another program holds the lock of a base
     │   └── LinkBusy       another program is at work on the outbound of a link
     ├── StateError         our own database cannot be used
+    │   ├── StateDamaged   it is damaged, and has to be restored
     │   └── StateLocked    another tosser holds the state directory
     ├── BrokerError        there is no working connection to the broker
     └── PublishRefused     the broker answered "no" to one publish
@@ -161,6 +162,10 @@ class StateError(TosserError):
     """The state database or its directory cannot be used."""
 
 
+class StateDamaged(StateError):  # noqa: N818 - as StoreLocked
+    """The state database is damaged; it takes a person to restore it."""
+
+
 class StateLocked(StateError):  # noqa: N818 - as StoreLocked
     """Another tosser works on the same state directory."""
 
@@ -189,3 +194,10 @@ class PublishRefused(TosserError):  # noqa: N818 - the broker's answer, not our 
         self.code = code
         self.name = name
         super().__init__(f"broker refused {topic}: {name} (0x{code:02x})")
+
+
+def said(error: OSError, path: Path | str | None = None) -> str:
+    """Make a sentence of what the system says: where, if that is known, and what."""
+    where = error.filename or path
+    what = error.strerror or str(error)
+    return f"{where}: {what}" if where else what

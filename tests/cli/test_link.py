@@ -24,6 +24,7 @@ def hub(tmp_path: Path) -> Node:
     document = yaml.safe_load(system.config.read_text("utf-8"))
     document["links"][1] |= {
         "paused": True,
+        "max_messages_per_hour": 20_000,
         "same_system_as": HUB,
         "packet_type": "2",
         "archiver": "none",
@@ -72,6 +73,9 @@ def test_all_settings_are_shown(hub: Node) -> None:
         "flavour": "crash",
         "filebox": str(hub.root / "box"),
         "paused": True,
+        "held": None,
+        "max_messages_per_hour": 20_000,
+        "max_dupes_per_hour": None,
         "same_system_as": HUB,
         "max_packet": 1024,
         "max_bundle": 2048,
@@ -109,6 +113,7 @@ password    set
 packets     type 2, of at most 1024 bytes
 bundles     none, it gets bare packets
 sent by     file box {hub.root}/box
+limits      on hold when it sends more than 20000 messages within an hour
 seen-by     tiny
 sbadd       1337:5/1, 1337:5/2
 sbstrip     1337:5/3
@@ -160,9 +165,9 @@ def test_the_list_has_a_line_a_link(hub: Node) -> None:
     lines = run(hub, "link", "list").splitlines()
 
     assert [" ".join(line.split()) for line in lines] == [
-        "NETWORK ADDRESS NAME OUR AKA PASSWORD GETS PAUSED AREAS IN LAST IN OUT LAST OUT",
-        "tqwnet 1337:1/100 System 1337:1/100 1337:1/200 no 2+ zip normal no 2 0 - 0 -",
-        "tqwnet 1337:1/201 System 1337:1/201 1337:1/200 yes 2 none crash yes 2 0 - 0 -",
+        "NETWORK ADDRESS NAME OUR AKA PASSWORD GETS PAUSED ON HOLD AREAS IN LAST IN OUT LAST OUT",
+        "tqwnet 1337:1/100 System 1337:1/100 1337:1/200 no 2+ zip normal no no 2 0 - 0 -",
+        "tqwnet 1337:1/201 System 1337:1/201 1337:1/200 yes 2 none crash yes no 2 0 - 0 -",
     ]
 
 

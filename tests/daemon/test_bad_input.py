@@ -19,7 +19,6 @@ from tests.peers.subscriber import Received, Subscriber
 from tosser.codec.kludge import find_value
 from tosser.daemon.metrics import StateCollector
 from tosser.reason import FileState, Reason
-from tosser.state.state import State
 from tosser.stores.jam_reader import JamReader
 
 if TYPE_CHECKING:
@@ -241,16 +240,13 @@ def test_the_totals_add_up(tossed: Tossed) -> None:
     assert status["outbox"]["events"] == 0
     assert status["open"] == {"batches": 0, "files": 0}
 
-    state = State(tossed.system.state, read_only=True)
-    try:
-        samples = [
-            sample
-            for family in StateCollector(state, lambda: False, lambda: 0.0).collect()
-            for sample in family.samples
-            if sample.name in {"tosser_files_total", "tosser_messages_total", "tosser_kept_total"}
-        ]
-    finally:
-        state.close()
+    collector = StateCollector(tossed.system.state, present=dict, connected=lambda: False, waiting=lambda: 0.0)
+    samples = [
+        sample
+        for family in collector.collect()
+        for sample in family.samples
+        if sample.name in {"tosser_files_total", "tosser_messages_total", "tosser_kept_total"}
+    ]
     names = {"tosser_files_total": "file", "tosser_messages_total": "message", "tosser_kept_total": "kept"}
     measured = {f"{names[sample.name]}.{next(iter(sample.labels.values()))}": sample.value for sample in samples}
     assert measured == expected

@@ -10,6 +10,8 @@ from structlog.testing import capture_logs
 
 from tests.daemon.inside import config_of
 from tosser.daemon import service as module
+from tosser.daemon.clock import ClockWatch
+from tosser.daemon.conditions import Conditions
 from tosser.daemon.notify import Notifier
 from tosser.daemon.parts import make_directories
 from tosser.daemon.service import Service
@@ -41,7 +43,17 @@ def service_of(system: Node, notifier: Notifier) -> Iterator[tuple[Service, Stat
     make_directories(config)
     state = State(system.state)
     try:
-        yield Service(config, state, notifier, Helper(), time.time()), state
+        conditions = Conditions(state, None)
+        service = Service(
+            config,
+            state,
+            notifier,
+            helper=Helper(),
+            conditions=conditions,
+            clock=ClockWatch(),
+            since=time.time(),
+        )
+        yield service, state
     finally:
         state.close()
 
@@ -52,14 +64,14 @@ def test_a_database_that_fails_stops_nothing(system: Node) -> None:
     async def run() -> None:
         with service_of(system, Notifier()) as (service, state):
             state.close()
-            await service._condition("toss", "something is wrong")
+            await service._say({"toss": "something is wrong"})
             service._first_pass.set()
             with pytest.raises(TimeoutError):
                 await asyncio.wait_for(service._keep_house(), 0.2)
 
     with capture_logs() as logs:
         asyncio.run(run())
-    assert [line["event"] for line in logs] == ["condition", "state_unusable", "housekeeping_failed"]
+    assert [line["event"] for line in logs] == ["condition", "condition", "housekeeping_failed", "house_kept"]
 
 
 def test_a_hung_toss_is_not_called_alive(system: Node, monkeypatch: pytest.MonkeyPatch) -> None:

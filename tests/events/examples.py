@@ -17,7 +17,14 @@ from tosser.events.payloads import (
     message_event,
     netmail_event,
 )
-from tosser.events.states import LastFile, LastMessage, area_state_event, link_state_event, status_event
+from tosser.events.states import (
+    LastFile,
+    LastMessage,
+    area_state_event,
+    condition_event,
+    link_state_event,
+    status_event,
+)
 from tosser.events.topics import Kind
 from tosser.reason import FileState, Reason
 
@@ -106,6 +113,16 @@ EXAMPLES: dict[Kind, Event] = {
         backlog_files=1,
         backlog_bytes=8190,
         paused=False,
+        held=False,
+    ),
+    Kind.CONDITION: condition_event(
+        NODE,
+        id="condition/space/1794571200.000000",
+        time=NOON,
+        subject="space",
+        active=True,
+        text="/var/lib/tosser: less than 64 MiB are free on its file system",
+        since=NOON,
     ),
     Kind.NETMAIL: netmail_event(
         NODE,

@@ -29,6 +29,7 @@ class Row:
     seq: int
     topic: str
     payload: bytes
+    retain: bool = False
 
 
 @dataclass(frozen=True, slots=True)

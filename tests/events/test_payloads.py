@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tosser.events.event import Event
 
 DOCS = Path(__file__).parents[2] / "docs"
-RETAINED = {Kind.STATUS, Kind.AREA_STATE, Kind.LINK_STATE}
+RETAINED = {Kind.STATUS, Kind.AREA_STATE, Kind.LINK_STATE, Kind.CONDITION}
 
 
 def document(event: Event) -> dict[str, Any]:
@@ -104,7 +104,7 @@ def test_states_without_a_past_are_valid() -> None:
     )
     link = link_state_event(
         NODE, id="l/1", time=NOON, network="n", link=HUB, received=None, sent=None, packets=0, messages=0,
-        backlog_files=0, backlog_bytes=0, paused=True,
+        backlog_files=0, backlog_bytes=0, paused=True, held=True,
     )  # fmt: skip
 
     check(area)

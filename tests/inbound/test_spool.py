@@ -16,6 +16,7 @@ from tosser import disk
 from tosser.inbound.spool import Candidate, ClaimedFile, Inbound, Spool
 from tosser.inbound.work import WORK_DIRECTORY
 from tosser.rules.network import InboundClass
+from tosser.rules.shipping import LinkKey
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -425,3 +426,67 @@ def test_candidates_tell_their_path(inbound: Inbound) -> None:
     candidate = Candidate(inbound, "a.pkt", 1, 2.0)
     assert candidate.path == inbound.path / "a.pkt"
     assert replace(candidate, name="b.pkt").path.name == "b.pkt"
+
+
+@pytest.mark.parametrize("name", ["00000001.pkt", *ODD_NAMES])
+def test_files_of_a_link_on_hold(inbound: Inbound, name: str) -> None:
+    """A file that waits for a link is not among the claimed, keeps its claim and its name, and comes back as it was."""
+    _put(inbound, name)
+    spool = Spool([inbound])
+    (file,) = _claim_all(spool)
+    spool.hold(file, LinkKey("..", "1337:1/100.5"))
+    assert spool.claimed() == []
+    assert not file.path.exists()
+    again = Spool([inbound])
+    again.prepare()
+    (held,) = again.held()
+    assert held.link == LinkKey("..", "1337:1/100.5")
+    assert (held.file.claim, held.file.name, held.file.path.read_bytes()) == (file.claim, name, PACKET)
+    again.unhold(held)
+    assert again.held() == []
+    assert again.claimed() == [file]
+    again.finish(file)
+    again.prepare()
+    assert _tree(inbound.path) == {WORK_DIRECTORY}
+
+
+def test_a_claim_is_synced_before_it_is_used(inbound: Inbound, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the sync of a claim fails it is due before the claimed files are listed, until it succeeds."""
+    _put(inbound, "00000001.pkt")
+    spool = Spool([inbound])
+    sync = disk.sync_directory
+
+    def failing(path: Path) -> None:
+        raise OSError(5, "Input/output error", str(path))
+
+    monkeypatch.setattr(disk, "sync_directory", failing)
+    with pytest.raises(OSError, match="Input/output error"):
+        _claim_all(spool)
+    with pytest.raises(OSError, match="Input/output error"):
+        spool.claimed()
+    synced: list[Path] = []
+
+    def working(path: Path) -> None:
+        synced.append(path)
+        sync(path)
+
+    monkeypatch.setattr(disk, "sync_directory", working)
+    assert [file.name for file in spool.claimed()] == ["00000001.pkt"]
+    assert synced == [inbound.path / WORK_DIRECTORY, inbound.path]
+
+
+def test_a_work_directory_that_cannot_be_read(inbound: Inbound, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is reported, and the others are not held up."""
+    _put(inbound, "00000001.pkt")
+    spool = Spool([inbound])
+    _claim_all(spool)
+
+    def closed(directory: Path) -> list[Path]:
+        raise PermissionError(13, "Permission denied", str(directory))
+
+    with monkeypatch.context() as patch:
+        patch.setattr("tosser.inbound.spool._listing", closed)
+        assert spool.claimed() == []
+        assert spool.scan().troubles == [f"{inbound.path / WORK_DIRECTORY}: Permission denied"]
+    assert len(spool.claimed()) == 1
+    assert spool.scan().troubles == []

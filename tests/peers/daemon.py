@@ -56,12 +56,15 @@ class Node:
         root: holds everything below.
         config: the configuration file.
         areas: tags, in the order of the configuration.
+        environment: variables that its commands get besides ours.
+        program: what stands before the arguments, where that is not just the program.
     """
 
     root: Path
     config: Path
     areas: tuple[str, ...]
     environment: dict[str, str] = field(default_factory=dict)
+    program: tuple[str, ...] = ()
 
     @property
     def secure(self) -> Path:
@@ -131,7 +134,7 @@ class Node:
 
     def command(self, *arguments: str) -> list[str]:
         """Build the command line of a command of this node."""
-        return [require_own("tosser"), "--config", str(self.config), *arguments]
+        return [*(self.program or (require_own("tosser"),)), "--config", str(self.config), *arguments]
 
     @contextmanager
     def start(self, *, wait: bool = True) -> Iterator[Daemon]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.state.processes import WAIT, second_process
-from tosser.errors import StateError
+from tosser.errors import StateDamaged, StateError
 from tosser.state import database
 from tosser.state.database import Database
 
@@ -346,3 +346,28 @@ def test_newer_schema(path: Path, read_only: bool) -> None:  # noqa: FBT001 - a 
     with pytest.raises(StateError, match=r"newer tosser \(schema 9999, .*upgrade"):
         Database(path, read_only=read_only)
     assert version(path) == 9999
+
+
+def test_damage_that_shows_later(path: Path) -> None:
+    """A page that turns out to be damaged while the database is open is told with what to do; and a look finds it."""
+    database = Database(path)
+    database.call(
+        lambda connection: connection.executemany(
+            "INSERT INTO counters (name, value) VALUES (?, ?)", [(f"{number:0100}", number) for number in range(5000)]
+        )
+    )
+    database.close()
+    database = Database(path)
+    database.verify()
+    database.close()
+    with path.open("r+b") as file:
+        file.seek(path.stat().st_size // 2)
+        file.write(b"\xa5" * 100_000)
+    database = Database(path)
+    try:
+        with pytest.raises(StateDamaged, match=r"it is damaged: .*; stop tosser, .* see docs/operations\.md"):
+            database.call(lambda connection: connection.execute("SELECT sum(value) FROM counters").fetchone())
+        with pytest.raises(StateDamaged, match="it is damaged: "):
+            database.verify()
+    finally:
+        database.close()

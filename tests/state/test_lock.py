@@ -10,7 +10,7 @@ import pytest
 
 from tests.state.processes import WAIT, second_process
 from tosser.errors import StateError, StateLocked
-from tosser.state.lock import LOCK_NAME, StateLock, holder
+from tosser.state.lock import LOCK_NAME, StateLock, holder, trouble_told
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -124,3 +124,20 @@ def test_lock_that_the_system_refuses(tmp_path: Path, monkeypatch: pytest.Monkey
     with pytest.raises(StateError, match="No locks available") as caught:
         StateLock(tmp_path).__enter__()
     assert not isinstance(caught.value, StateLocked)
+
+
+def test_word_of_trouble(tmp_path: Path) -> None:
+    """What keeps the holder from its database stands beside the lock while it is held, on one line."""
+    assert trouble_told(tmp_path) == ""
+    with StateLock(tmp_path) as lock:
+        assert trouble_told(tmp_path) == ""
+        lock.tell("the disk\nis full")
+        assert trouble_told(tmp_path) == "the disk is full"
+        assert holder(tmp_path) == os.getpid()
+        lock.tell("x" * 10_000)
+        assert trouble_told(tmp_path).startswith("xxx")
+        assert (tmp_path / LOCK_NAME).stat().st_size <= 1024
+        lock.tell("")
+        assert trouble_told(tmp_path) == ""
+        lock.tell("left behind")
+    assert trouble_told(tmp_path) == ""

@@ -11,7 +11,7 @@ from tests.rules.world import NOW
 from tosser.errors import StateError
 from tosser.rules.decision import Decision
 from tosser.rules.shipping import BundleName, LinkKey, PacketOut, Placement, StagedMail, StagedPacket
-from tosser.state.state import DATABASE_NAME, Condition, Results, State
+from tosser.state.state import DATABASE_NAME, Results, State
 from tosser.state.totals import LinkTotals
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 HUB = LinkKey("tqwnet", "1337:1/100")
 POINT = LinkKey("tqwnet", "1337:1/200.5")
-CALM = ("bundle names 1337:1/100", "")
 DAY = 86400.0
 
 
@@ -138,7 +137,7 @@ def test_placed(tmp_path: Path) -> None:
         Placement("/out/0000ff9c.mo0", (first, second), "zip", added=True),
         Placement(f"/box/{third:08x}.pkt", (third,), boxed=True),
     ]
-    state.place(HUB, placements, NOW, CALM)
+    state.place(HUB, placements, NOW)
     state.close()
     state = State(tmp_path)
     assert state.staged(HUB) == [
@@ -155,7 +154,7 @@ def test_taken_back(state: State) -> None:
     """What does not go where it was placed waits again, as if it never had been."""
     first, second = stage(state, 100, 200)
     before = state.staged(HUB)
-    state.place(HUB, [Placement("/out/0000ff9c.mo0", (first, second), "zip", added=True)], NOW, CALM)
+    state.place(HUB, [Placement("/out/0000ff9c.mo0", (first, second), "zip", added=True)], NOW)
     state.take_back([first, second])
     assert state.staged(HUB) == before
 
@@ -199,8 +198,8 @@ def bundle(name: str, created: float = NOW, link: LinkKey = HUB) -> BundleName:
 def test_names_are_remembered(state: State) -> None:
     """The names of bundles in a directory are known, the latest last; packets on their own have none."""
     for name, at in (("0000ff9c.mo1", NOW), ("0000ff9c.mo0", NOW + 1), ("000100c8.pnt/0000fffb.mo2", NOW)):
-        state.place(HUB, [Placement(f"/out/{name}", (1,), "zip")], at, CALM)
-    state.place(POINT, [Placement("/out/00000005.pkt", (2,)), Placement("/out0/x.mo0", (2,), "zip")], NOW, CALM)
+        state.place(HUB, [Placement(f"/out/{name}", (1,), "zip")], at)
+    state.place(POINT, [Placement("/out/00000005.pkt", (2,)), Placement("/out0/x.mo0", (2,), "zip")], NOW)
     assert state.bundles_in("/out") == [bundle("0000ff9c.mo1"), bundle("0000ff9c.mo0", NOW + 1)]
     assert state.bundles_in("/out/000100c8.pnt") == [bundle("000100c8.pnt/0000fffb.mo2")]
     assert state.bundles_in("/") == []
@@ -209,34 +208,25 @@ def test_names_are_remembered(state: State) -> None:
 def test_adding_to_a_bundle_makes_it_no_younger(state: State) -> None:
     """A bundle keeps the time it was begun; a new one of the same name has its own."""
     path = "/out/0000ff9c.mo0"
-    state.place(HUB, [Placement(path, (1,), "zip")], NOW, CALM)
-    state.place(HUB, [Placement(path, (2,), "zip", added=True)], NOW + 5, CALM)
+    state.place(HUB, [Placement(path, (1,), "zip")], NOW)
+    state.place(HUB, [Placement(path, (2,), "zip", added=True)], NOW + 5)
     assert state.bundles_in("/out") == [bundle("0000ff9c.mo0")]
-    state.place(POINT, [Placement(path, (3,), "zip")], NOW + 6, CALM)
+    state.place(POINT, [Placement(path, (3,), "zip")], NOW + 6)
     assert state.bundles_in("/out") == [bundle("0000ff9c.mo0", NOW + 6, POINT)]
 
 
 def test_names_are_forgotten(state: State) -> None:
     """After two days a name is free, unless a packet is still on its way into the bundle."""
     (serial,) = stage(state, 100)
-    state.place(HUB, [Placement("/out/0000ff9c.mo0", (serial,), "zip")], NOW, CALM)
-    state.place(HUB, [Placement("/out/0000ff9c.mo1", (), "zip")], NOW, CALM)
-    state.place(HUB, [], NOW + 2 * DAY, CALM)
+    state.place(HUB, [Placement("/out/0000ff9c.mo0", (serial,), "zip")], NOW)
+    state.place(HUB, [Placement("/out/0000ff9c.mo1", (), "zip")], NOW)
+    state.place(HUB, [], NOW + 2 * DAY)
     assert len(state.bundles_in("/out")) == 2
-    state.place(HUB, [], NOW + 2 * DAY + 1, CALM)
+    state.place(HUB, [], NOW + 2 * DAY + 1)
     assert state.bundles_in("/out") == [bundle("0000ff9c.mo0")]
     state.shipped(HUB, [serial], "0000ff9c.mo0", NOW)
-    state.place(HUB, [], NOW + 2 * DAY + 1, CALM)
+    state.place(HUB, [], NOW + 2 * DAY + 1)
     assert state.bundles_in("/out") == []
-
-
-def test_the_condition_comes_and_goes_with_the_placing(state: State) -> None:
-    """What is wrong with the names is told, and told no more when it is well again."""
-    subject = CALM[0]
-    state.place(HUB, [], NOW, (subject, "all names are used"))
-    assert state.overview().conditions == [Condition(subject, "all names are used", NOW)]
-    state.place(HUB, [], NOW + 1, CALM)
-    assert state.overview().conditions == []
 
 
 def test_older_database(tmp_path: Path) -> None:
@@ -245,12 +235,14 @@ def test_older_database(tmp_path: Path) -> None:
     entry, _ = state.commit(Decision(NOW, []), {"/base": {"count": 1}})
     state.close()
     connection = sqlite3.connect(tmp_path / DATABASE_NAME)
-    for table in ("packets", "bundles", "serials", "paused"):
+    for table in ("packets", "bundles", "serials", "paused", "intake", "holds", "moments"):
         connection.execute(f"DROP TABLE {table}")
     for column in ("packets_out", "messages_out", "last_out", "last_out_file"):
         connection.execute(f"ALTER TABLE links DROP COLUMN {column}")
     for column in ("first_packet", "packets"):
         connection.execute(f"ALTER TABLE batches DROP COLUMN {column}")
+    connection.execute("ALTER TABLE outbox DROP COLUMN retain")
+    connection.execute("ALTER TABLE conditions DROP COLUMN changed")
     connection.execute("PRAGMA user_version = 1")
     connection.commit()
     connection.close()

@@ -13,8 +13,10 @@ from tosser.errors import StateError
 from tosser.reason import FileState
 from tosser.rules.decision import Decision, FileOutcome
 from tosser.rules.shipping import LinkKey, Placement
+from tosser.state.conditions import Condition
+from tosser.state.holds import Hold
 from tosser.state.pauses import Pause
-from tosser.state.state import DATABASE_NAME, Condition, Overview, Results, State
+from tosser.state.state import DATABASE_NAME, Overview, Results, State
 from tosser.state.totals import AreaTally
 
 if TYPE_CHECKING:
@@ -40,6 +42,7 @@ CALLS: dict[str, Callable[[State], object]] = {
     "known_dupes": lambda state: state.known_dupes([b"k"]),
     "progress_of": lambda state: state.progress_of(["one"]),
     "commit": lambda state: state.commit(Decision(NOW, [make_file()]), {}),
+    "locate": lambda state: state.locate(1, "/base", {"count": 1}),
     "renumber": lambda state: state.renumber(1, 2, NOW),
     "applied": lambda state: state.applied(1, Results(outcomes=[OUTCOME])),
     "open_batches": lambda state: state.open_batches(),
@@ -51,7 +54,7 @@ CALLS: dict[str, Callable[[State], object]] = {
     "staged_serials": lambda state: state.staged_serials(),
     "placed_paths": lambda state: state.placed_paths(),
     "bundles_in": lambda state: state.bundles_in("/out"),
-    "place": lambda state: state.place(LINK, [Placement("/out/0000ff9c.mo0", (1,), "zip")], NOW, ("subject", "")),
+    "place": lambda state: state.place(LINK, [Placement("/out/0000ff9c.mo0", (1,), "zip")], NOW),
     "take_back": lambda state: state.take_back([1]),
     "shipped": lambda state: state.shipped(LINK, [1], "0000ff9c.mo0", NOW),
     "packets_lost": lambda state: state.packets_lost([1]),
@@ -59,6 +62,10 @@ CALLS: dict[str, Callable[[State], object]] = {
     "resume_link": lambda state: state.resume_link(LINK),
     "touch_links": lambda state: state.touch_links([LINK]),
     "paused_links": lambda state: state.paused_links(),
+    "hold_link": lambda state: state.hold_link(Hold(LINK, NOW, "auto", "it sends too much")),
+    "release_link": lambda state: state.release_link(LINK, NOW),
+    "held_links": lambda state: state.held_links(),
+    "intake_within_hour": lambda state: state.intake_within_hour([LINK], NOW),
     "next_events": lambda state: state.next_events(0, 1, ["t"]),
     "events_delivered": lambda state: state.events_delivered([1]),
     "event_refused": lambda state: state.event_refused(1, 0x87),
@@ -66,17 +73,19 @@ CALLS: dict[str, Callable[[State], object]] = {
     "unpublished_totals": lambda state: state.unpublished_totals(1),
     "add_events": lambda state: state.add_events([("id", "t", b"")], NOW),
     "totals_published": lambda state: state.totals_published([("n", "t", 1)], [("n", "a", 1)]),
-    "forget_published": lambda state: state.forget_published(),
+    "forget_published": lambda state: state.forget_published([], NOW),
     "overview": lambda state: state.overview(),
     "set_condition": lambda state: state.set_condition("toss", "x", NOW),
+    "conditions": lambda state: state.conditions(),
+    "last_housekeeping": lambda state: state.last_housekeeping(),
     "latest_files": lambda state: state.latest_files(1),
     "keep_house": lambda state: state.keep_house({("n", "t"): 1}, 1, 1, NOW),
 }
-"""Every method but ``close``."""
+"""Every method but ``close`` and ``verify``, which are no transactions."""
 LOOKING = {
     "known_dupes", "progress_of", "open_batches", "outcomes_of", "next_events", "unpublished_totals", "overview",
     "latest_files", "staged", "staged_mail", "staged_serials", "placed_paths",
-    "bundles_in", "paused_links",
+    "bundles_in", "paused_links", "held_links", "intake_within_hour", "conditions", "last_housekeeping",
 }  # fmt: skip
 """Those that change nothing."""
 
@@ -84,13 +93,13 @@ LOOKING = {
 def test_every_method_is_in_the_table() -> None:
     """The following tests leave no method out."""
     methods = {name for name in vars(State) if not name.startswith("_")}
-    assert methods - {"close"} == CALLS.keys()
+    assert methods - {"close", "verify"} == CALLS.keys()
 
 
 @pytest.mark.parametrize("name", CALLS)
 def test_new_state(state: State, name: str) -> None:
     """Each method works on a state that knows nothing yet; only what is about a batch there is not is refused."""
-    if name in {"applied", "renumber"}:
+    if name in {"applied", "locate", "renumber"}:
         with pytest.raises(StateError, match="not in the journal"):
             CALLS[name](state)
     else:
@@ -173,14 +182,14 @@ def test_conditions(state: State) -> None:
     state.set_condition("broker", "no connection", 5.0)
     state.set_condition("toss", "the base is locked", 20.0)
     assert state.overview().conditions == [
-        Condition("broker", "no connection", 5.0),
-        Condition("toss", "the base is locked", 10.0),
+        Condition("broker", "no connection", 5.0, 5.0),
+        Condition("toss", "the base is locked", 10.0, 20.0),
     ]
     state.set_condition("toss", "", 30.0)
     state.set_condition("inbound", "", 30.0)
     assert [condition.subject for condition in state.overview().conditions] == ["broker"]
     state.set_condition("toss", "again", 40.0)
-    assert state.overview().conditions[-1] == Condition("toss", "again", 40.0)
+    assert state.overview().conditions[-1] == Condition("toss", "again", 40.0, 40.0)
 
 
 def test_housekeeping_leaves_work_alone(state: State) -> None:
@@ -191,4 +200,4 @@ def test_housekeeping_leaves_work_alone(state: State) -> None:
     assert state.keep_house({}, default=1, ledger_days=1, now=NOW) == 1
     overview = state.overview()
     assert (overview.open_batches, overview.open_files, overview.outbox_events) == (1, 1, 1)
-    assert overview.conditions == [Condition("toss", "wrong", 1.0)]
+    assert overview.conditions == [Condition("toss", "wrong", 1.0, 1.0)]

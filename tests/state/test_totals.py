@@ -125,6 +125,6 @@ def test_another_broker(state: State) -> None:
     add(state, AreaTally("tqwnet", "A"), LinkTally("1337:1/100", "tqwnet"))
     state.totals_published([("tqwnet", "A", 1)], [("tqwnet", "1337:1/100", 1)])
     assert state.unpublished_totals(9) == ([], [])
-    state.forget_published()
+    state.forget_published([], 0.0)
     areas, links = state.unpublished_totals(9)
     assert (len(areas), len(links)) == (1, 1)

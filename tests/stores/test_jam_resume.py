@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,7 +19,6 @@ from tosser.stores.jam_reader import JamReader, Unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from pathlib import Path
 
     from tosser.stores.base import BaseMessage
 
@@ -454,3 +454,28 @@ def test_position_survives_the_journal(tmp_path: Path) -> None:
     case.since = BasePosition.from_json(case.since.to_json())
     assert case.since == replace(case.since)
     case.check()
+
+
+def test_what_is_adopted_is_written_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a sync that failed nothing is taken for written: all of the append goes to the disk once more."""
+    path = tmp_path / "base"
+    base = JamBase(path)
+    base.append(samples(1), wait=0)
+    base.sync()
+    since = base.position()
+    base.append(samples(2, start=1), wait=0)
+    before = {file: file.read_bytes() for file in tmp_path.iterdir()}
+    written: dict[str, set[int]] = {}
+    write = disk.write_at
+
+    def recording(descriptor: int, data: bytes, offset: int) -> None:
+        name = Path(f"/proc/self/fd/{descriptor}").readlink().name
+        written.setdefault(name, set()).update(range(offset, offset + len(data)))
+        write(descriptor, data, offset)
+
+    monkeypatch.setattr(disk, "write_at", recording)
+    assert base.resume(since, samples(2, start=1), wait=0) == [2, 3]
+    assert {file: file.read_bytes() for file in tmp_path.iterdir()} == before
+    for suffix, start in ((".jhr", since.jhr), (".jdt", since.jdt), (".jdx", since.jdx)):
+        file = file_of(path, suffix)
+        assert set(range(start, file.stat().st_size)) <= written[file.name]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from tosser.cli.output import utc
 from tosser.config.loading import find_config, load_config
 from tosser.config.world import build_rulebook
+from tosser.daemon.intake import build_spool
 from tosser.disk import make_directory
 from tosser.state.state import DATABASE_NAME, State
 
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
 
     from tosser.config.model import Config
     from tosser.rules.network import Rulebook
+    from tosser.rules.shipping import LinkKey
+    from tosser.state.holds import Hold
     from tosser.state.state import Overview
 
 
@@ -49,6 +53,35 @@ def present_rules(config: Config) -> Rulebook:
     with reading_state(config) as state:
         paused = {pause.link for pause in state.paused_links()} if state is not None else set()
     return build_rulebook(config).with_paused(paused)
+
+
+def links_on_hold(config: Config) -> dict[LinkKey, dict[str, Any]]:
+    """Tell which links are on hold, by whom, why, and what of theirs waits, as plain values.
+
+    Raises:
+        StateError: the database cannot be read.
+        OSError: an inbound cannot be read.
+    """
+    with reading_state(config) as state:
+        holds = state.held_links() if state is not None else []
+    found = {entry.link: _hold_facts(entry) for entry in holds}
+    for held in build_spool(config).held() if found else ():
+        if held.link in found:
+            found[held.link]["files"] += 1
+            found[held.link]["bytes"] += held.file.size
+    return found
+
+
+def _hold_facts(entry: Hold) -> dict[str, Any]:
+    return {
+        "network": entry.link.network,
+        "address": entry.link.address,
+        "since": utc(entry.since),
+        "who": entry.who,
+        "why": entry.why,
+        "files": 0,
+        "bytes": 0,
+    }
 
 
 @contextmanager

@@ -9,14 +9,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tosser.address import Address
-from tosser.cli.context import changing_state, load, look_at_state, present_rules
+from tosser.cli.context import changing_state, links_on_hold, load, look_at_state, present_rules
 from tosser.cli.output import Exit, JsonOption, ago, complain, say, say_json, say_table, utc
 from tosser.config.world import build_rulebook
 from tosser.errors import AddressError
 from tosser.rules.shipping import LinkKey
+from tosser.state.holds import Hold
 from tosser.state.pauses import Pause
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from tosser.config.model import Config
     from tosser.rules.network import Link, Rulebook
     from tosser.state.totals import LinkTotals
@@ -29,25 +32,26 @@ def list_links(context: typer.Context, *, as_json: JsonOption = False) -> None:
     """List the links: who they are, how they are sent to, what went in and out."""
     config = load(context)
     rules = present_rules(config)
-    totals = _totals(config)
+    totals, holds = _totals(config), links_on_hold(config)
     links = sorted(rules.links.values(), key=lambda link: link.address)
     found = [_total(link, totals) for link in links]
-    rows = [_facts(link, rules, total) for link, total in zip(links, found, strict=True)]
+    rows = [_facts(link, rules, total, holds) for link, total in zip(links, found, strict=True)]
     if as_json:
         say_json(rows)
         return
     now = time.time()
     say_table(
         (
-            "NETWORK", "ADDRESS", "NAME", "OUR AKA", "PASSWORD", "GETS", "PAUSED", "AREAS", "IN", "LAST IN", "OUT",
-            "LAST OUT",
+            "NETWORK", "ADDRESS", "NAME", "OUR AKA", "PASSWORD", "GETS", "PAUSED", "ON HOLD", "AREAS", "IN",
+            "LAST IN", "OUT", "LAST OUT",
         ),
         [
             (
                 row["network"], row["address"], row["name"], row["our_aka"], "yes" if row["packet_password"] else "no",
                 f"{row['packet_type']} {row['archiver']} {row['flavour']}", "yes" if row["paused"] else "no",
-                row["areas"], row["messages"], ago(total.last_in if total else None, now),
-                row["messages_out"], ago(total.last_out if total else None, now),
+                "yes" if row["held"] else "no", row["areas"], row["messages"],
+                ago(total.last_in if total else None, now), row["messages_out"],
+                ago(total.last_out if total else None, now),
             )
             for row, total in zip(rows, found, strict=True)
         ],
@@ -67,7 +71,7 @@ def show(
     rules = present_rules(config)
     link = _find(address, rules)
     total = _total(link, _totals(config))
-    facts = _facts(link, rules, total) | _settings(link, rules)
+    facts = _facts(link, rules, total, links_on_hold(config)) | _settings(link, rules)
     if as_json:
         say_json(facts)
     else:
@@ -104,6 +108,33 @@ def resume(
     say(f"{link.address.without_domain} {'is no longer' if was_paused else 'was not'} paused")
 
 
+@app.command("hold")
+def hold(
+    context: typer.Context,
+    address: Annotated[str, typer.Argument(metavar="ADDRESS", help="Its address.")],
+    why: Annotated[str, typer.Option("--why", help="The reason, for those who look later.")] = "by hand",
+) -> None:
+    """Toss nothing that a link sends from now on; its files wait until it is released. What it gets, it still gets."""
+    config = load(context)
+    link = _find(address, build_rulebook(config))
+    with changing_state(config) as state:
+        held = state.hold_link(Hold(LinkKey.of(link), time.time(), getpass.getuser(), why))
+    say(f"{link.address.without_domain} {'is' if held else 'was already'} on hold")
+
+
+@app.command("release")
+def release(
+    context: typer.Context,
+    address: Annotated[str, typer.Argument(metavar="ADDRESS", help="Its address.")],
+) -> None:
+    """Toss what a link on hold has sent, and what it sends from now on; for an hour its limits do not count."""
+    config = load(context)
+    link = _find(address, build_rulebook(config))
+    with changing_state(config) as state:
+        was_held = state.release_link(LinkKey.of(link), time.time())
+    say(f"{link.address.without_domain} {'is no longer' if was_held else 'was not'} on hold")
+
+
 def _find(text: str, rules: Rulebook) -> Link:
     """Find the link that is meant, or end the command."""
     try:
@@ -129,7 +160,9 @@ def _total(link: Link, totals: dict[tuple[str, str], LinkTotals]) -> LinkTotals 
     return totals.get((link.network, str(link.address.without_domain)))
 
 
-def _facts(link: Link, rules: Rulebook, total: LinkTotals | None) -> dict[str, Any]:
+def _facts(
+    link: Link, rules: Rulebook, total: LinkTotals | None, holds: Mapping[LinkKey, dict[str, Any]]
+) -> dict[str, Any]:
     """Tell what the list tells of a link."""
     return {
         "network": link.network,
@@ -143,6 +176,7 @@ def _facts(link: Link, rules: Rulebook, total: LinkTotals | None) -> dict[str, A
         "flavour": link.flavour.value,
         "filebox": link.filebox or None,
         "paused": link.paused,
+        "held": holds.get(LinkKey.of(link)),
         "areas": sum(link.address in area.links for area in rules.areas.values()),
         "packets": total.packets if total else 0,
         "messages": total.messages if total else 0,
@@ -163,6 +197,8 @@ def _settings(link: Link, rules: Rulebook) -> dict[str, Any]:
         "same_system_as": str(link.same_system_as.without_domain) if link.same_system_as else None,
         "max_packet": link.max_packet,
         "max_bundle": link.max_bundle,
+        "max_messages_per_hour": link.max_messages_per_hour,
+        "max_dupes_per_hour": link.max_dupes_per_hour,
         "seen_by": link.seen_by.value if link.seen_by else None,
         "sbadd": [str(node) for node in link.sbadd],
         "sbstrip": [str(node) for node in link.sbstrip],
@@ -191,6 +227,8 @@ def _show(facts: dict[str, Any], total: LinkTotals | None) -> None:
         "packets": f"type {facts['packet_type']}, of at most {facts['max_packet']} bytes",
         "bundles": "none, it gets bare packets" if facts["archiver"] == "none" else bundles,
         "sent by": f"file box {facts['filebox']}" if facts["filebox"] else f"outbound, {facts['flavour']}",
+        "on hold": _hold_text(facts["held"]),
+        "limits": _limits_text(facts),
         "seen-by": facts["seen_by"] or "as the area says",
         "sbadd": ", ".join(facts["sbadd"]),
         "sbstrip": ", ".join(facts["sbstrip"]),
@@ -212,6 +250,18 @@ def _show(facts: dict[str, Any], total: LinkTotals | None) -> None:
         ],
         "It is linked to no area.",
     )
+
+
+def _hold_text(held: dict[str, Any] | None) -> str:
+    if held is None:
+        return ""
+    return f"since {held['since']}, by {held['who']}: {held['why']}; {held['files']} files wait"
+
+
+def _limits_text(facts: Mapping[str, Any]) -> str:
+    limits = {"messages": facts["max_messages_per_hour"], "duplicates": facts["max_dupes_per_hour"]}
+    given = " and ".join(f"{most} {what}" for what, most in limits.items() if most is not None)
+    return f"on hold when it sends more than {given} within an hour" if given else ""
 
 
 def _traffic(messages: int, packets: int, last: str | None, file: str | None) -> str:

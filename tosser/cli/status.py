@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from tosser.cli.context import load
+from tosser.cli.context import links_on_hold, load
 from tosser.cli.output import Exit, JsonOption, ago, say, say_json, say_table, utc
 from tosser.daemon.intake import build_spool
+from tosser.daemon.room import build_room
 from tosser.inbound.quarantine import Quarantine
 from tosser.reason import Reason
-from tosser.state.lock import holder
+from tosser.state.lock import holder, trouble_told
 from tosser.state.state import DATABASE_NAME, State
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ LATEST = 10
 def status(context: typer.Context, *, as_json: JsonOption = False) -> None:
     """Show queues, links, areas, the outbox, the quarantine, and what is wrong at this moment.
 
-    Ends with 4 when anything waits in the quarantine.
+    Ends with 4 when anything waits in the quarantine, or for a link on hold.
     """
     config = load(context)
     facts = gather(config, time.time())
@@ -35,7 +36,7 @@ def status(context: typer.Context, *, as_json: JsonOption = False) -> None:
         say_json(facts)
     else:
         _show(facts)
-    if facts["quarantine"]["entries"]:
+    if facts["quarantine"]["entries"] or facts["held"]:
         raise typer.Exit(Exit.SET_ASIDE)
 
 
@@ -57,6 +58,8 @@ def gather(config: Config, now: float) -> dict[str, Any]:
             "trouble": scan.troubles,
         },
         "quarantine": {"entries": len(entries), "states": kept},
+        "held": list(links_on_hold(config).values()),
+        "trouble": _troubles(config),
     }
     return facts | _from_state(config)
 
@@ -85,6 +88,13 @@ def _from_state(config: Config) -> dict[str, Any]:
         "counters": overview.counters,
         "files": [asdict(entry) for entry in latest],
     }
+
+
+def _troubles(config: Config) -> list[str]:
+    """Say what is wrong that the database may not have heard of: it cannot be written, or there is no room."""
+    told = trouble_told(config.paths.state)
+    shortage = build_room(config).shortage()
+    return [text for text in (told and f"state: {told}", shortage and f"space: {shortage}") if text]
 
 
 def _netmail(counters: Mapping[str, int]) -> dict[str, int]:
@@ -124,8 +134,7 @@ def _show(facts: dict[str, Any]) -> None:
             )
         netmail = facts["netmail"]
         say(f"netmail     {netmail['to_us']} to us, {netmail['in_transit']} in transit")
-    for condition in facts["conditions"]:
-        say(f"WRONG       {condition['subject']}: {condition['text']} (since {ago(condition['since'], now)})")
+    _show_wrong(facts, now)
     if facts["links"]:
         say()
         say_table(
@@ -153,3 +162,16 @@ def _show(facts: dict[str, Any]) -> None:
             ],
             "",
         )
+
+
+def _show_wrong(facts: dict[str, Any], now: float) -> None:
+    """Show what waits for links on hold, and what is wrong, each thing once."""
+    for held in facts["held"]:
+        where = f"{held['address']} in {held['network']}"
+        say(f"on hold     {where}, since {held['since']}, by {held['who']}: {held['files']} files wait")
+    known = {f"{condition['subject']}: {condition['text']}" for condition in facts["conditions"]}
+    for trouble in facts["trouble"]:
+        if trouble not in known:
+            say(f"WRONG       {trouble}")
+    for condition in facts["conditions"]:
+        say(f"WRONG       {condition['subject']}: {condition['text']} (since {ago(condition['since'], now)})")

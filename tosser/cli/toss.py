@@ -11,8 +11,8 @@ from tosser.cli.output import Exit, JsonOption, complain, say, say_json
 def toss(context: typer.Context, *, as_json: JsonOption = False) -> None:
     """Toss what is in the inbounds once, by the same code as the daemon, then exit.
 
-    Ends with 4 when something was set aside, with 1 when the pass could not be finished. Refused while a daemon, or
-    another toss, is at work on the same state.
+    Ends with 4 when something was set aside, or waits for a link on hold, with 1 when the pass could not be finished.
+    Refused while a daemon, or another toss, is at work on the same state.
     """
     from tosser.daemon.oneshot import toss_once  # noqa: PLC0415 - the daemon's parts are slow to import
 
@@ -23,15 +23,17 @@ def toss(context: typer.Context, *, as_json: JsonOption = False) -> None:
                 "files": report.files,
                 "messages": report.messages,
                 "set_aside": report.set_aside,
+                "held": report.held,
                 "trouble": report.trouble,
             }
         )
     else:
         files = ", ".join(f"{count} {state}" for state, count in sorted(report.files.items()))
         messages = ", ".join(f"{count} {reason}" for reason, count in sorted(report.messages.items()))
-        say(f"files: {files or 'none'}; messages: {messages or 'none'}; set aside: {report.set_aside}")
+        held = f"; on hold: {report.held} files" if report.held else ""
+        say(f"files: {files or 'none'}; messages: {messages or 'none'}; set aside: {report.set_aside}{held}")
     if report.trouble:
         complain(f"tosser: {report.trouble}")
         raise typer.Exit(Exit.FAILED)
-    if report.set_aside:
+    if report.set_aside or report.held:
         raise typer.Exit(Exit.SET_ASIDE)

@@ -21,6 +21,7 @@ from tosser.config.values import (
     Age,
     BasePath,
     CharsetName,
+    Count,
     Domain,
     Duration,
     Flag,
@@ -118,6 +119,12 @@ class LinkDefaults(Section):
     pause_size: Size | None = Field(
         default=None, description="Pause a link that more than this waits for; without it, never."
     )
+    max_messages_per_hour: Count | None = Field(
+        default=None, description="Put a link on hold that sends more messages within an hour; without it, never."
+    )
+    max_dupes_per_hour: Count | None = Field(
+        default=None, description="Put a link on hold that sends more duplicates within an hour; without it, never."
+    )
 
 
 class AreaFix(Section):
@@ -159,6 +166,10 @@ class LinkEntry(Section):
     )
     pause_age: Duration | None = Field(default=None, description="Overrides `link_defaults.pause_age`.")
     pause_size: Size | None = Field(default=None, description="Overrides `link_defaults.pause_size`.")
+    max_messages_per_hour: Count | None = Field(
+        default=None, description="Overrides `link_defaults.max_messages_per_hour`."
+    )
+    max_dupes_per_hour: Count | None = Field(default=None, description="Overrides `link_defaults.max_dupes_per_hour`.")
     paused: Flag = Field(default=False, description="Whether it gets no mail for now; what it sends is tossed.")
     same_system_as: AddressValue | None = Field(
         default=None,

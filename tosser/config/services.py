@@ -144,6 +144,11 @@ class Toss(Section):
     lock_wait: Duration = duration(
         "10s", "How long to wait for a message base or an outbound that another program locks."
     )
+    min_free: Size = size(
+        "64MiB",
+        "With less than this free on the file system of the state, the bases or the outbound, no new input is taken, "
+        "until a quarter more is free. `0` takes input as long as anything can be written.",
+    )
     bsy_stale: Annotated[Duration, at_least("10m")] = duration(
         "24h",
         "An outbound lock (`.bsy`) that is older counts as left behind, unless the process it names still runs here. "

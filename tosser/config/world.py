@@ -199,6 +199,8 @@ class World:
             filebox=str(entry.filebox or ""),
             pause_age=defaults.pause_age if entry.pause_age is None else entry.pause_age,
             pause_size=defaults.pause_size if entry.pause_size is None else entry.pause_size,
+            max_messages_per_hour=entry.max_messages_per_hour or defaults.max_messages_per_hour,
+            max_dupes_per_hour=entry.max_dupes_per_hour or defaults.max_dupes_per_hour,
         )
 
     def _nodes(self, nodes: tuple[Address, ...], zones: AbstractSet[int], place: Location) -> tuple[Address, ...]:

@@ -7,6 +7,7 @@ service between two passes, a bad one is refused whole, and log, event and statu
 from __future__ import annotations
 
 import asyncio
+import resource
 import signal
 import time
 from typing import TYPE_CHECKING
@@ -16,6 +17,8 @@ import structlog
 from tosser import __version__
 from tosser.config.loading import load_config
 from tosser.daemon import collector, logs
+from tosser.daemon.clock import ClockWatch
+from tosser.daemon.conditions import CONFIGURATION, Conditions
 from tosser.daemon.notify import Notifier
 from tosser.daemon.parts import build_node, make_directories
 from tosser.daemon.service import Service
@@ -33,8 +36,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-CONFIGURATION = "configuration"
-"""Subject of the condition that a reload was refused."""
+OPEN_FILES = 8192
+"""Descriptors we ask for where fewer are the rule: 200 message bases open at once need 600."""
 
 
 def run_daemon(path: Path, config: Config, environ: Mapping[str, str]) -> None:
@@ -46,13 +49,22 @@ def run_daemon(path: Path, config: Config, environ: Mapping[str, str]) -> None:
     """
     logs.configure(config.log.level, config.log.format)
     collector.spare()
+    _ask_for_descriptors()
     make_directories(config)
-    with Helper() as helper, StateLock(config.paths.state):
+    with Helper() as helper, StateLock(config.paths.state) as lock:
         state = State(config.paths.state)
         try:
-            asyncio.run(Daemon(path, config, environ, state, helper).run())
+            state.verify()
+            conditions = Conditions(state, build_node(config), lock.tell)
+            asyncio.run(Daemon(path, config, environ, state, helper=helper, conditions=conditions).run())
         finally:
             state.close()
+
+
+def _ask_for_descriptors() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < OPEN_FILES:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(OPEN_FILES, hard), hard))
 
 
 class Daemon:
@@ -64,14 +76,26 @@ class Daemon:
         environ: where secrets and the service manager's socket come from.
         state: the database, open and locked.
         helper: the process that reads backlogs.
+        conditions: takes what is wrong.
     """
 
-    def __init__(self, path: Path, config: Config, environ: Mapping[str, str], state: State, helper: Helper) -> None:
+    def __init__(
+        self,
+        path: Path,
+        config: Config,
+        environ: Mapping[str, str],
+        state: State,
+        *,
+        helper: Helper,
+        conditions: Conditions,
+    ) -> None:
         self._path = path
         self._config = config
         self._environ = environ
         self._state = state
         self._helper = helper
+        self._conditions = conditions
+        self._clock = ClockWatch(state.last_housekeeping())
         self._notifier = Notifier.from_environment(environ)
         self._stop = False
         self._reload_due = False
@@ -85,7 +109,7 @@ class Daemon:
             loop.add_signal_handler(number, self._stop_soon)
         loop.add_signal_handler(signal.SIGHUP, self._reload_soon)
         log.info("starting", version=__version__, config=str(self._path))
-        await asyncio.to_thread(self._state.set_condition, CONFIGURATION, "", time.time())
+        await asyncio.to_thread(self._conditions.say, {CONFIGURATION: ""})
         while not self._stop:
             await self._service.run()
             while self._reload_due and not self._stop:
@@ -94,7 +118,15 @@ class Daemon:
         log.info("stopped")
 
     def _serve(self, config: Config) -> Service:
-        return Service(config, self._state, self._notifier, self._helper, self._since)
+        return Service(
+            config,
+            self._state,
+            self._notifier,
+            helper=self._helper,
+            conditions=self._conditions,
+            clock=self._clock,
+            since=self._since,
+        )
 
     def _stop_soon(self) -> None:
         self._stop = True
@@ -145,10 +177,13 @@ class Daemon:
         else:
             log.info("reloaded", config=str(self._path))
         text = f"reload refused, the old one is in force: {problems[0]}" if problems else ""
-        self._state.set_condition(CONFIGURATION, text, now)
+        self._conditions.say({CONFIGURATION: text})
         node = build_node(self._config)
         if node is not None:
             event = config_event(
                 node, id=f"config/{now:.6f}", time=now, accepted=not problems, problems=problems
             )  # fmt: skip
-            self._state.add_events([(event.id, event.topic, event.payload)], now)
+            try:
+                self._state.add_events([(event.id, event.topic, event.payload)], now)
+            except StateError as error:
+                log.error("event_lost", topic=event.topic, error=str(error))  # noqa: TRY400 - a sentence

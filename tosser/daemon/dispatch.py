@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tosser.config.values import SyncMode
 from tosser.daemon.sending import Outgoing, Sending
-from tosser.errors import StateError
+from tosser.errors import StateError, said
 from tosser.outbound.bso import Backlog, Bso
 from tosser.outbound.busy import STALE_SECONDS
 from tosser.outbound.program import PackProgram
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tosser.config.model import Config
+    from tosser.daemon.conditions import Conditions
     from tosser.rules.network import Link, Rulebook
     from tosser.rules.shipping import StagedMail
     from tosser.state.state import State
@@ -62,7 +63,7 @@ def build_bso(
     return Bso(root, main.domain, main.zone, identity, stale=stale)
 
 
-def build_sending(config: Config, rules: Rulebook, state: State) -> Sending:
+def build_sending(config: Config, rules: Rulebook, state: State, conditions: Conditions) -> Sending:
     """Make what sends mail on; without an outbound, it sends nothing.
 
     Raises:
@@ -70,7 +71,7 @@ def build_sending(config: Config, rules: Rulebook, state: State) -> Sending:
     """
     root = config.paths.outbound
     if root is None:
-        return Sending(rules, state, None)
+        return Sending(rules, state, None, conditions)
     synced = config.toss.sync is SyncMode.FULL
     staging = Staging(root, synced=synced)
     bso = build_bso(root, rules, state.outbound_identity, config.toss.bsy_stale)
@@ -78,10 +79,10 @@ def build_sending(config: Config, rules: Rulebook, state: State) -> Sending:
         staging.prepare()
         bso.release_leftovers(link.address for link in rules.links.values())
     except OSError as error:
-        raise StateError(f"{error.filename}: {error.strerror}") from error
+        raise StateError(said(error, root)) from error
     programs = _pack_programs(config)
     shipper = Shipper(bso, staging, state, programs=programs, level=config.toss.zip_level, synced=synced)
-    return Sending(rules, state, Outgoing(staging, shipper))
+    return Sending(rules, state, Outgoing(staging, shipper), conditions)
 
 
 def _pack_programs(config: Config) -> dict[str, PackProgram]:

@@ -5,48 +5,86 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+import structlog
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.exposition import start_http_server
 from prometheus_client.registry import Collector, CollectorRegistry
 
+from tosser.errors import StateError
+from tosser.state.state import State
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
 
     from prometheus_client.core import Metric
 
-    from tosser.state.state import Overview, State
+    from tosser.state.state import Overview
+
+log = structlog.get_logger()
 
 
 class StateCollector(Collector):
     """Turns the state into metric families.
 
+    It looks at the database on its own, so that a scrape never waits for the toss, nor for who keeps it locked; where
+    it cannot be read, what is known without it is served.
+
     Args:
-        state: the database.
+        directory: of the state.
+        present: gives what was said to be wrong since the start, by subject; an empty text says that it is well.
         connected: tells whether the broker is connected.
         waiting: tells how old the oldest file waiting in an inbound is, in seconds.
     """
 
-    def __init__(self, state: State, connected: Callable[[], bool], waiting: Callable[[], float]) -> None:
-        self._state = state
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        present: Callable[[], Mapping[str, str]],
+        connected: Callable[[], bool],
+        waiting: Callable[[], float],
+    ) -> None:
+        self._directory = directory
+        self._present = present
         self._connected = connected
         self._waiting = waiting
 
     def collect(self) -> Iterator[Metric]:
         """Read the state once and give every family."""
-        overview = self._state.overview()
-        yield from _totals(overview)
-        yield _gauge("tosser_outbox_events", "Events waiting for the broker.", overview.outbox_events)
-        oldest = time.time() - overview.outbox_oldest if overview.outbox_oldest else 0.0
-        yield _gauge("tosser_outbox_oldest_seconds", "Age of the oldest event waiting for the broker.", oldest)
-        refused = sum(topic.events for topic in overview.refused_topics)
-        yield _gauge("tosser_outbox_refused_events", "Events on topics the broker says no to.", refused)
+        overview = self._overview()
+        wrong = dict(self._present())
+        if overview is not None:
+            yield from _totals(overview)
+            yield from _queues(overview)
+            wrong = {condition.subject: condition.text for condition in overview.conditions} | wrong
         yield _gauge("tosser_broker_connected", "Whether the broker is connected.", float(self._connected()))
-        yield _gauge("tosser_open_batches", "Decided batches not yet carried out.", overview.open_batches)
         yield _gauge("tosser_inbound_oldest_seconds", "Age of the oldest file waiting in an inbound.", self._waiting())
         conditions = GaugeMetricFamily("tosser_condition", "Something is wrong with a subject.", labels=["subject"])
-        for condition in overview.conditions:
-            conditions.add_metric([condition.subject], 1.0)
+        for subject, text in wrong.items():
+            if text:
+                conditions.add_metric([subject], 1.0)
         yield conditions
+
+    def _overview(self) -> Overview | None:
+        try:
+            state = State(self._directory, read_only=True)
+            try:
+                return state.overview()
+            finally:
+                state.close()
+        except StateError as error:
+            log.warning("figures_incomplete", error=str(error))
+            return None
+
+
+def _queues(overview: Overview) -> Iterator[Metric]:
+    yield _gauge("tosser_outbox_events", "Events waiting for the broker.", overview.outbox_events)
+    oldest = time.time() - overview.outbox_oldest if overview.outbox_oldest else 0.0
+    yield _gauge("tosser_outbox_oldest_seconds", "Age of the oldest event waiting for the broker.", oldest)
+    refused = sum(topic.events for topic in overview.refused_topics)
+    yield _gauge("tosser_outbox_refused_events", "Events on topics the broker says no to.", refused)
+    yield _gauge("tosser_open_batches", "Decided batches not yet carried out.", overview.open_batches)
 
 
 def _totals(overview: Overview) -> Iterator[Metric]:

@@ -11,7 +11,7 @@ from tosser.daemon.parts import build_parts, make_directories
 from tosser.daemon.pipeline import MAX_ATTEMPTS, PassReport
 from tosser.inbound.ahead import Helper
 from tosser.state.lock import StateLock
-from tosser.state.state import State
+from tosser.state.state import State, ended_well
 
 if TYPE_CHECKING:
     from tosser.config.model import Config
@@ -35,8 +35,11 @@ def toss_once(config: Config) -> PassReport:
     collector.spare()
     make_directories(config)
     with Helper() as helper, StateLock(config.paths.state):
+        clean = ended_well(config.paths.state)
         state = State(config.paths.state)
         try:
+            if not clean:
+                state.verify()
             parts = build_parts(config, state, helper=helper)
             try:
                 report = _toss(parts)
@@ -57,8 +60,9 @@ def _toss(parts: Parts) -> PassReport:
         total.files.update(report.files)
         total.messages.update(report.messages)
         total.set_aside += report.set_aside
-        if report.trouble or parts.pipeline.parked:
-            total.trouble = report.trouble or f"{parts.pipeline.parked} batches wait for a message base that is locked"
+        total.held = report.held
+        if report.trouble or report.shortage or parts.pipeline.parked:
+            total.trouble = report.trouble or report.shortage or f"{parts.pipeline.parked} {parts.pipeline.waits_for}"
             return total
         if report.surprised and surprises <= MAX_ATTEMPTS:
             surprises += 1

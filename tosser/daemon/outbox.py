@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tosser.address import Address
-from tosser.errors import AddressError
+from tosser.daemon.conditions import told
+from tosser.errors import AddressError, StoreError
 from tosser.events.states import LastFile, LastMessage, area_state_event, link_state_event
 from tosser.events.topics import Kind, Topic
 from tosser.reason import Reason
@@ -82,8 +83,12 @@ class StateOutbox:
         await asyncio.to_thread(self._state.totals_published, areas, links)
 
     async def forget_published(self) -> None:
-        """Forget which states the broker has."""
-        await asyncio.to_thread(self._state.forget_published)
+        """Forget which states the broker has, and tell again what is wrong."""
+        await asyncio.to_thread(self._forget_published)
+
+    def _forget_published(self) -> None:
+        present = [told(self._node, condition, active=True) for condition in self._state.conditions()]
+        self._state.forget_published(present, time.time())
 
     def _area(self, area: AreaTotals) -> Event:
         last = area.last
@@ -102,15 +107,17 @@ class StateOutbox:
         )
 
     def _link(self, link: LinkTotals) -> Event | None:
+        """Make the event of a link; none while nobody can tell how it stands."""
         try:
             address = Address.parse(link.address)
-        except AddressError:
+            standing = self._standing(link.network, address)
+        except (AddressError, OSError, StoreError):
             return None
-        standing = self._standing(link.network, address)
         sent = LastFile(link.last_out_file, link.last_out) if link.last_out_file and link.last_out else None
         received = LastFile(link.last_file, link.last_in) if link.last_file and link.last_in else None
         return link_state_event(
             self._node, id=f"link/{link.network}/{link.address}/{link.version}", time=link.last_in or time.time(),
             network=link.network, link=address, received=received, sent=sent, packets=link.packets,
             messages=link.messages, backlog_files=standing.files, backlog_bytes=standing.bytes, paused=standing.paused,
+            held=standing.held,
         )  # fmt: skip

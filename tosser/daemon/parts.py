@@ -9,12 +9,16 @@ from typing import TYPE_CHECKING
 from tosser import __version__, disk
 from tosser.config.values import SyncMode
 from tosser.config.world import build_rulebook
+from tosser.daemon.conditions import Conditions
 from tosser.daemon.dispatch import build_sending
+from tosser.daemon.holding import Holding
 from tosser.daemon.intake import archive_limits, build_archivers, build_reader, build_spool, inbounds
 from tosser.daemon.outbox import StateOutbox
 from tosser.daemon.pipeline import Pipeline
 from tosser.daemon.report import Reporter
-from tosser.errors import StateError
+from tosser.daemon.room import build_room
+from tosser.daemon.storing import Storing
+from tosser.errors import StateError, said
 from tosser.events.event import Node, source_of
 from tosser.events.payloads import dropped_event
 from tosser.events.publisher import Publisher
@@ -50,6 +54,7 @@ class Parts:
     publisher: Publisher | None
     node: Node | None
     state: State
+    conditions: Conditions
 
     def tell_dropped(self, events: int, now: float) -> None:
         """Let subscribers know of a gap."""
@@ -68,6 +73,7 @@ def build_parts(
     state: State,
     *,
     helper: Helper | None = None,
+    conditions: Conditions | None = None,
     since: float | None = None,
     beat: Callable[[], None] = lambda: None,
     stopping: Callable[[], bool] = lambda: False,
@@ -78,6 +84,7 @@ def build_parts(
         config: a configuration that passed its check.
         state: the database, locked by this process.
         helper: reads backlogs; without one they are read in this process.
+        conditions: takes what is wrong; default one of its own.
         since: when the process started, Unix seconds; default now.
         beat: called after every step of the toss.
         stopping: asked between batches whether to end.
@@ -91,21 +98,26 @@ def build_parts(
     try:
         spool.prepare()
     except OSError as error:
-        raise StateError(f"{error.filename}: {error.strerror}") from error
+        raise StateError(said(error)) from error
+    conditions = conditions or Conditions(state, node)
+    conditions.speak_as(node)
     shelf = Shelf()
-    sending = build_sending(config, rules, state)
+    sending = build_sending(config, rules, state, conditions)
     archivers = build_archivers(config)
+    reader = build_reader(config, helper)
     pipeline = Pipeline(
         spool=spool,
-        reader=build_reader(config, helper),
+        reader=reader,
         keeper=AsideKeeper(Quarantine(config.paths.state), archive_limits(config), archivers),
         state=state,
-        shelf=shelf,
+        storing=Storing(
+            shelf, state, lock_wait=config.toss.lock_wait, synced=config.toss.sync is SyncMode.FULL, beat=beat
+        ),
         sending=sending,
+        holding=Holding(spool, reader, state, conditions, rules),
+        room=build_room(config),
         reporter=Reporter(rules, node),
         rules=rules,
-        lock_wait=config.toss.lock_wait,
-        synced=config.toss.sync is SyncMode.FULL,
         beat=beat,
         stopping=stopping,
     )
@@ -119,7 +131,7 @@ def build_parts(
             version=__version__,
             started=time.time() if since is None else since,
         )
-    return Parts(rules, spool, shelf, pipeline, sending, watcher, publisher, node, state)
+    return Parts(rules, spool, shelf, pipeline, sending, watcher, publisher, node, state, conditions)
 
 
 def make_directories(config: Config) -> None:
@@ -132,7 +144,7 @@ def make_directories(config: Config) -> None:
         try:
             disk.make_directory(path)
         except OSError as error:
-            raise StateError(f"{path}: {error.strerror}") from error
+            raise StateError(said(error, path)) from error
 
 
 def build_node(config: Config) -> Node | None:

@@ -1,8 +1,8 @@
 """The way of a message, from the inbound to its base, told in one page; the design document tells the same story.
 
 Everything here blocks and runs in one worker thread. What goes wrong with one batch never harms another: a batch whose
-base is locked is parked in the journal with its input kept, and is carried out again, by its recorded verdicts, until
-it succeeds. Recovery after a crash is the same act.
+base is locked or broken is parked in the journal with its input kept, and is carried out again, by its recorded
+verdicts, until it succeeds. Recovery after a crash is the same act.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING
 import structlog
 
 from tosser.daemon.logs import tell
-from tosser.errors import InputError, StateError, StoreError, StoreLocked
+from tosser.daemon.storing import Work
+from tosser.errors import InputError, StateError, StoreError, said
 from tosser.inbound.reading import describe, digest_of
 from tosser.reason import FileState, Reason
 from tosser.rules.batch import Batch, FileEnd, Refusal
@@ -29,22 +30,21 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from concurrent.futures import Future
 
-    from tosser.codec.stored import BaseMessage
+    from tosser.daemon.holding import Holding
     from tosser.daemon.report import Reporter
+    from tosser.daemon.room import Room
     from tosser.daemon.sending import Sending
+    from tosser.daemon.storing import Storing
     from tosser.inbound.aside import AsideKeeper
     from tosser.inbound.reading import Reader
     from tosser.inbound.spool import ClaimedFile, Spool
     from tosser.rules.batch import Piece
     from tosser.rules.decision import Decision, FileOutcome
     from tosser.rules.network import Rulebook
-    from tosser.rules.outgoing import OutPacket
-    from tosser.rules.plan import Plan
     from tosser.rules.shipping import LinkKey
     from tosser.rules.verdict import Target
     from tosser.state.journal import OpenBatch
     from tosser.state.state import State
-    from tosser.stores.shelf import Shelf
 
 log = structlog.get_logger()
 
@@ -70,6 +70,8 @@ class PassReport:
         sent: packets that were handed to the mailer.
         busy_links: links whose mail waits because another program has locked them.
         stuck: what cannot be carried out because its input is gone.
+        held: files that wait for links on hold.
+        shortage: why no input is taken: there is too little room; empty when there is enough.
         surprised: whether something failed that should not; the files concerned are tried again by the next pass.
     """
 
@@ -80,26 +82,16 @@ class PassReport:
     sent: int = 0
     busy_links: list[str] = field(default_factory=list)
     stuck: list[str] = field(default_factory=list)
+    held: int = 0
+    shortage: str = ""
     surprised: bool = False
-
-
-@dataclass(slots=True)
-class _Work:
-    """A decision to be carried out: its journal entry, the plan, where the bases stood, and what is sent on."""
-
-    entry: int
-    plan: Plan
-    positions: Mapping[str, BasePosition]
-    packets: Sequence[OutPacket]
-    first_packet: int
-    again: bool = False
 
 
 @dataclass(slots=True)
 class _Unsettled:
     """What was written and is not known to be on the disk yet; there is never more than one batch of it."""
 
-    work: _Work
+    work: Work
     claims: Mapping[str, ClaimedFile]
     finished: Future[None]
 
@@ -112,12 +104,12 @@ class Pipeline:
         reader: reads claimed files.
         keeper: sets files and bundle members aside.
         state: the journal and all that is counted.
-        shelf: the message bases.
+        storing: appends to the message bases.
         sending: makes and ships the packets for links.
+        holding: keeps apart what comes from links on hold.
+        room: tells whether there is room to work.
         reporter: makes events and totals of what was done.
         rules: the sysop's world.
-        lock_wait: seconds to wait for another program's lock on a base.
-        synced: whether bases are synced before their input is given up.
         beat: called after every step; a watchdog listens.
         stopping: asked between batches; a pass ends when it says yes, with what is left recoverable.
     """
@@ -129,12 +121,12 @@ class Pipeline:
         reader: Reader,
         keeper: AsideKeeper,
         state: State,
-        shelf: Shelf,
+        storing: Storing,
         sending: Sending,
+        holding: Holding,
+        room: Room,
         reporter: Reporter,
         rules: Rulebook,
-        lock_wait: float,
-        synced: bool = True,
         beat: Callable[[], None] = lambda: None,
         stopping: Callable[[], bool] = lambda: False,
     ) -> None:
@@ -142,17 +134,16 @@ class Pipeline:
         self._reader = reader
         self._keeper = keeper
         self._state = state
-        self._shelf = shelf
+        self._storing = storing
         self._sending = sending
+        self._holding = holding
+        self._room = room
         self._reporter = reporter
         self._rules = self._configured = rules
         self._paused: set[LinkKey] = set()
-        self._lock_wait = lock_wait
-        self._synced = synced
         self._beat = beat
         self._stopping = stopping
         self._parked: dict[int, frozenset[str]] = {}
-        self._locked: set[str] = set()
         self._trusted: set[str] = set()
         self._failed: set[str] = set()
         self._unreadable: dict[str, tuple[float, str]] = {}
@@ -169,6 +160,11 @@ class Pipeline:
         """How many batches wait for their bases."""
         return len(self._parked)
 
+    @property
+    def waits_for(self) -> str:
+        """What these batches wait for, in a sentence; empty when there are none."""
+        return f"batches wait for message bases: {self._storing.troubles}" if self._parked else ""
+
     # --- the way of a message
 
     def toss(self) -> PassReport:
@@ -178,19 +174,18 @@ class Pipeline:
         by the next pass.
         """
         self._report = PassReport()
+        self._storing.begin_pass()
         try:
-            self._heed_pauses()
+            self._heed_people()
             self._carry_out_open_batches()
             self._toss_leftovers()
-            while not self._stopping() and len(self._parked) < MAX_PARKED:
-                claimed = self._spool.take(CLAIM_FILES)
-                if not claimed:
-                    break
+            while not self._must_rest() and (claimed := self._spool.take(CLAIM_FILES)):
                 self._toss_files(claimed)
             self._ship()
+            self._report.held = self._holding.waiting()
         except (StateError, StoreError, OSError) as error:
-            self._report.trouble = str(error)
-            log.error("toss_stopped", error=str(error), input="kept")  # noqa: TRY400 - a sentence, not a traceback
+            self._report.trouble = said(error) if isinstance(error, OSError) else str(error)
+            log.error("toss_stopped", error=self._report.trouble, input="kept")  # noqa: TRY400 - a sentence
         unreadable = [text for _, text in self._unreadable.values()]
         self._report.trouble = self._report.trouble or "; ".join((*unreadable, *self._report.stuck))
         return self._report
@@ -199,38 +194,55 @@ class Pipeline:
         """Read the files and toss them batch by batch; a surprise makes each a suspect, to be looked at alone."""
         claims = {file.claim: file for file in files}
         self._trusted.update(claims)
+        stormy = False
         with self._surprises(claims), self._unreadable_files():
             try:
-                for batch in self._reader.batches(files, self._state.progress_of(list(claims))):
-                    self._toss_batch(batch, claims)
+                tossed = self._holding.keep_apart(files)
+                for batch in self._reader.batches(tossed, self._state.progress_of(list(claims))):
+                    stormy = self._toss_batch(batch, claims)
                     self._beat()
-                    if self._stopping():
+                    if stormy or self._stopping() or self._is_short_of_room():
                         break
             finally:
                 self._settle()
+        if stormy:
+            self._toss_leftovers()
 
-    def _toss_batch(self, batch: Batch, claims: Mapping[str, ClaimedFile]) -> None:
-        """Decide on a batch while the disk takes in the one before; commit it only when that one is settled."""
+    def _toss_batch(self, batch: Batch, claims: Mapping[str, ClaimedFile]) -> bool:
+        """Decide on a batch while the disk takes in the one before; commit it only when that one is settled.
+
+        Returns:
+            Whether a link was put on hold.
+        """
         prepared = prepare_batch(batch, self._rules)
         known = self._state.known_dupes(prepared.all_keys())
         decision = decide(prepared, self._rules, known, self._state.progress_of(list(claims)), time.time())
         plan = draw_up(batch.pieces, decision, self._rules)
         packets = self._sending.draw(batch.pieces, decision)
         self._settle()
-        positions = {target.path: self._shelf.base(target).position() for target in plan.appends}
-        recorded = {path: position.to_json() for path, position in positions.items()}
-        entry, first_packet = self._state.commit(decision, recorded, len(packets))
-        self._carry_out(_Work(entry, plan, positions, packets, first_packet), claims)
+        positions = {target.path: self._storing.position(target) for target in plan.appends}
+        recorded = {path: position.to_json() if position else None for path, position in positions.items()}
+        intake = self._holding.count(decision)
+        entry, first_packet = self._state.commit(decision, recorded, len(packets), intake)
+        stormy = self._holding.watch(intake, decision.decided)
+        self._carry_out(Work(entry, plan, positions, packets, first_packet), claims)
+        return stormy
 
-    def _carry_out(self, work: _Work, claims: Mapping[str, ClaimedFile]) -> None:
-        numbers = self._store(work)
-        if numbers is not None:
+    def _carry_out(self, work: Work, claims: Mapping[str, ClaimedFile]) -> None:
+        numbers = self._storing.store(work)
+        if isinstance(numbers, StoreError):
+            self._park(work, numbers)
+        else:
             self._unsettled = _Unsettled(work, claims, self._finisher.submit(self._finish, work, numbers, claims))
 
-    def _finish(self, work: _Work, numbers: Mapping[Target, list[int]], claims: Mapping[str, ClaimedFile]) -> None:
+    def _park(self, work: Work, error: StoreError) -> None:
+        """Leave a batch in the journal until its bases can be had."""
+        self._parked[work.entry] = frozenset(file.claim for file in work.plan.decision.files)
+        log.warning("batch_parked", batch=work.entry, error=str(error), parked=len(self._parked))
+
+    def _finish(self, work: Work, numbers: Mapping[Target, list[int]], claims: Mapping[str, ClaimedFile]) -> None:
         """Get on the disk what was written, and record that it is there; in a thread of its own."""
-        if self._synced:
-            self._shelf.sync(numbers)
+        self._storing.sync(numbers)
         asides = work.plan.decision.set_aside
         notes = [self._keeper.keep_member(item, claims[item.claim]) for item in asides if item.member is not None]
         staged = self._sending.stage(work.packets, work.first_packet)
@@ -241,41 +253,18 @@ class Pipeline:
         if self._unsettled is None:
             return
         last, self._unsettled = self._unsettled, None
-        last.finished.result()
+        try:
+            last.finished.result()
+        except StoreError as error:
+            self._storing.note(str(error.path), error)
+            self._park(last.work, error)
+            return
         self._parked.pop(last.work.entry, None)
         self._count(last.work.plan.decision)
         tell(last.work.plan)
         self._give_up_input(last.work.plan.decision.outcomes, last.claims)
 
     # --- its steps
-
-    def _store(self, work: _Work) -> dict[Target, list[int]] | None:
-        """Append to every base; ``None`` when some could not be had and the batch is parked."""
-        numbers: dict[Target, list[int]] = {}
-        failed: StoreError | None = None
-        for target, entries in work.plan.appends.items():
-            try:
-                numbers[target] = self._append(work, target, [entry.message for entry in entries])
-            except StoreLocked as error:
-                self._locked.add(target.path)
-                failed = failed or error
-            else:
-                self._locked.discard(target.path)
-            self._beat()
-        if failed is None:
-            return numbers
-        if self._synced:
-            self._shelf.sync(numbers)
-        self._parked[work.entry] = frozenset(file.claim for file in work.plan.decision.files)
-        log.warning("batch_parked", batch=work.entry, error=str(failed), parked=len(self._parked))
-        return None
-
-    def _append(self, work: _Work, target: Target, messages: list[BaseMessage]) -> list[int]:
-        base = self._shelf.base(target)
-        wait = 0.0 if target.path in self._locked else self._lock_wait
-        if work.again:
-            return base.resume(work.positions[target.path], messages, wait=wait)
-        return base.append(messages, wait=wait)
 
     def _give_up_input(self, outcomes: Iterable[FileOutcome], files: Mapping[str, ClaimedFile]) -> None:
         """Delete finished input, or set it aside; except what a parked batch has still to read."""
@@ -327,13 +316,22 @@ class Pipeline:
             self._failed.update(claims)
             self._report.surprised = True
 
-    def _heed_pauses(self) -> None:
-        """Leave links out that were paused, or let them in again, since the last pass."""
+    def _must_rest(self) -> bool:
+        """Tell whether no more input is to be taken in this pass."""
+        return self._stopping() or len(self._parked) >= MAX_PARKED or self._is_short_of_room()
+
+    def _is_short_of_room(self) -> bool:
+        self._report.shortage = self._room.shortage()
+        return bool(self._report.shortage)
+
+    def _heed_people(self) -> None:
+        """Leave links out that were paused, or let them in again, since the last pass; the same with holds."""
+        self._trusted.update(self._holding.heed())
         paused = {pause.link for pause in self._state.paused_links()}
         if paused != self._paused:
             self._paused = paused
             self._rules = self._configured.with_paused(paused)
-            self._sending.use(self._rules)
+        self._sending.use(self._rules, self._holding.links)
 
     def _ship(self) -> None:
         """Hand to the mailer what is staged; what belongs to a locked link waits for the next pass."""
@@ -369,11 +367,11 @@ class Pipeline:
     def _carry_out_again(self, batch: OpenBatch, claims: Mapping[str, ClaimedFile]) -> None:
         pieces = self._read_again(batch, claims)
         plan = draw_up(pieces, batch.decision, self._rules)
-        positions = {path: BasePosition.from_json(position) for path, position in batch.positions.items()}
+        positions = {path: BasePosition.from_json(at) if at else None for path, at in batch.positions.items()}
         packets, first = self._sending.draw(pieces, batch.decision), batch.first_packet
         if len(packets) > batch.packets:  # the configuration has changed since
             first = self._state.renumber(batch.id, len(packets), time.time())
-        self._carry_out(_Work(batch.id, plan, positions, packets, first, again=True), claims)
+        self._carry_out(Work(batch.id, plan, positions, packets, first, again=True), claims)
         self._settle()
 
     def _read_again(self, batch: OpenBatch, claims: Mapping[str, ClaimedFile]) -> list[Piece]:
@@ -398,6 +396,8 @@ class Pipeline:
         }
         finished = self._state.outcomes_of(list(files))
         self._give_up_input(finished.values(), files)
+        if self._is_short_of_room():
+            return
         trusted = [file for claim, file in files.items() if claim in self._trusted and claim not in finished]
         suspects = [file for claim, file in files.items() if claim not in self._trusted and claim not in finished]
         if trusted:

@@ -13,16 +13,18 @@ from typing import TYPE_CHECKING
 import structlog
 
 from tosser.address import Address
-from tosser.errors import LinkBusy, ProgramError, StoreError
+from tosser.daemon.conditions import CLOCK
+from tosser.errors import LinkBusy, ProgramError, StoreError, said
 from tosser.rules.outgoing import OutPacket, draw_packets
 from tosser.rules.shipping import LinkKey, PacketOut
 from tosser.state.pauses import Pause
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
+    from tosser.daemon.conditions import Conditions
     from tosser.outbound.bso import Backlog
-    from tosser.outbound.ship import Shipper
+    from tosser.outbound.ship import Shipper, ShipReport
     from tosser.outbound.staging import Staging
     from tosser.rules.batch import Piece
     from tosser.rules.decision import Decision
@@ -62,11 +64,12 @@ class Outgoing:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How a link stands: what waits for it, and whether it gets nothing more for now."""
+    """How a link stands: what waits for it, whether it gets nothing for now, and whether nothing is tossed from it."""
 
     files: int = 0
     bytes: int = 0
     paused: bool = False
+    held: bool = False
 
 
 class Sending:
@@ -76,18 +79,22 @@ class Sending:
         rules: the sysop's world.
         state: says which links are paused.
         outgoing: the outbound; ``None`` without one.
+        conditions: takes what is wrong.
     """
 
-    def __init__(self, rules: Rulebook, state: State, outgoing: Outgoing | None) -> None:
+    def __init__(self, rules: Rulebook, state: State, outgoing: Outgoing | None, conditions: Conditions) -> None:
         self._rules = rules
         self._state = state
+        self._conditions = conditions
+        self._held: frozenset[LinkKey] = frozenset()
         self._outgoing = outgoing
         self._tidy = False
         self._standings: dict[LinkKey, Standing] = {}
 
-    def use(self, rules: Rulebook) -> None:
-        """Work by other rules from now on."""
+    def use(self, rules: Rulebook, held: Collection[LinkKey]) -> None:
+        """Work by other rules from now on; ``held`` are the links that nothing is tossed from."""
         self._rules = rules
+        self._held = frozenset(held)
 
     def draw(self, pieces: Sequence[Piece], decision: Decision) -> list[OutPacket]:
         """Compose the packets that a decision sends on."""
@@ -135,15 +142,22 @@ class Sending:
             told.info("link_busy", error=str(error))
             report.busy.append(str(link.address.without_domain))
             return
-        except (ProgramError, StoreError) as error:
-            told.error("link_not_served", error=str(error), mail="kept")
-            report.failed.append(str(error))
+        except (ProgramError, StoreError, OSError) as error:
+            sentence = said(error) if isinstance(error, OSError) else str(error)
+            told.error("link_not_served", error=sentence, mail="kept")
+            report.failed.append(f"{link.address.without_domain}: {sentence}")
             return
         if shipped.lost:
             told.error("packets_lost", packets=shipped.lost, why="somebody removed them from the staging directory")
         if shipped.packets:
             told.info("link_served", packets=shipped.packets, files=[path.name for path in shipped.files])
+            self._tell_names(link, shipped)
         report.packets += shipped.packets
+
+    def _tell_names(self, link: Link, shipped: ShipReport) -> None:
+        """Say when the names for bundles run out."""
+        used_up = "all 36 names of the day are in use or were a short while ago; the time names bundles until then"
+        self._conditions.say({f"bundle names of {link.address}": used_up if shipped.names_used_up else ""})
 
     def _remove_orphans(self, staging: Staging) -> None:
         """Clear, once, what a killed process staged for a batch that was then carried out with other packets."""
@@ -156,15 +170,18 @@ class Sending:
     def pause_overloaded(self, now: float) -> None:
         """Pause the links for which too much waits, or waits for too long, where that is configured.
 
+        For how long is not asked while the clock cannot be trusted.
+
         Raises:
             StateError: the state database cannot be used.
         """
         if self._outgoing is None:
             return
+        by_age = not self._conditions.present.get(CLOCK)
         for link in self._rules.links.values():
             if link.paused or not (link.pause_age or link.pause_size):
                 continue
-            why = _overload(link, self._outgoing.shipper.backlog(link), now)
+            why = _overload(link, self._outgoing.shipper.backlog(link), now, by_age=by_age)
             if why:
                 key = LinkKey.of(link)
                 log.warning("link_paused", link=key.address, network=key.network, why=why)
@@ -172,11 +189,12 @@ class Sending:
 
     def standing(self, network: str, address: Address) -> Standing:
         """Tell how a link stands; one that is no longer in the configuration has nothing waiting."""
-        link = self._link(LinkKey(network, str(address.without_domain)))
+        key = LinkKey(network, str(address.without_domain))
+        link, held = self._link(key), key in self._held
         if link is None or self._outgoing is None:
-            return Standing(paused=link is not None and link.paused)
+            return Standing(paused=link is not None and link.paused, held=held)
         waits = self._outgoing.shipper.backlog(link)
-        return Standing(waits.files, waits.bytes, link.paused)
+        return Standing(waits.files, waits.bytes, link.paused, held)
 
     def note_standings(self) -> None:
         """Have the state of every link published whose backlog has changed: a mailer takes mail without telling us.
@@ -195,10 +213,10 @@ class Sending:
         return next((link for link in links if link.network == key.network), None)
 
 
-def _overload(link: Link, waits: Backlog, now: float) -> str:
+def _overload(link: Link, waits: Backlog, now: float, *, by_age: bool) -> str:
     """Say why a link is to be paused; empty when it is not."""
     if link.pause_size is not None and waits.bytes > link.pause_size:
         return f"{waits.bytes} bytes wait for it, and the limit is {link.pause_size}"
-    if link.pause_age is not None and waits.oldest is not None and now - waits.oldest > link.pause_age:
+    if by_age and link.pause_age is not None and waits.oldest is not None and now - waits.oldest > link.pause_age:
         return f"mail has waited for it for {(now - waits.oldest) / 86400:.1f} days"
     return ""

@@ -12,12 +12,17 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from tosser.daemon.conditions import CLOCK, INBOUND, METRICS, SPACE, TOSS
 from tosser.daemon.metrics import MetricsServer, StateCollector
 from tosser.daemon.parts import build_parts
-from tosser.errors import StateError, TosserError
+from tosser.errors import TosserError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from tosser.config.model import Config
+    from tosser.daemon.clock import ClockWatch
+    from tosser.daemon.conditions import Conditions
     from tosser.daemon.notify import Notifier
     from tosser.daemon.pipeline import PassReport
     from tosser.inbound.ahead import Helper
@@ -25,14 +30,11 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-TOSS = "toss"
-INBOUND = "inbound"
-METRICS = "metrics"
-"""Subjects of conditions: what stops the toss, what is wrong with inbound directories, or with serving figures."""
 RETRY_SECONDS = 5.0
 """How long after trouble, or while batches wait for a lock, the next pass begins."""
 SOON_SECONDS = 0.1
 """The same after a surprise, which ends after few attempts."""
+HOUSE_SECONDS = 60.0
 HOUSE_MINUTES = 60
 """How often old dupe keys and lines of the ledger are dropped."""
 STALLED_SECONDS = 300.0
@@ -48,10 +50,22 @@ class Service:
         state: the database.
         notifier: the service manager.
         helper: the process that reads backlogs.
+        conditions: takes what is wrong.
+        clock: tells whether the clock can be trusted.
         since: when the process started, Unix seconds.
     """
 
-    def __init__(self, config: Config, state: State, notifier: Notifier, helper: Helper, since: float) -> None:
+    def __init__(
+        self,
+        config: Config,
+        state: State,
+        notifier: Notifier,
+        *,
+        helper: Helper,
+        conditions: Conditions,
+        clock: ClockWatch,
+        since: float,
+    ) -> None:
         self._config = config
         self._state = state
         self._notifier = notifier
@@ -59,9 +73,16 @@ class Service:
         self._beat = time.monotonic()
         self._idle = True
         self._first_pass = asyncio.Event()
-        self._conditions: dict[str, str] = {}
+        self._conditions = conditions
+        self._clock = clock
         self._parts = build_parts(
-            config, state, helper=helper, since=since, beat=self._touch, stopping=self._finishing.is_set
+            config,
+            state,
+            helper=helper,
+            conditions=conditions,
+            since=since,
+            beat=self._touch,
+            stopping=self._finishing.is_set,
         )
 
     def finish(self) -> None:
@@ -100,12 +121,13 @@ class Service:
         self._notifier.ready()
         while not self._finishing.is_set():
             started = time.monotonic()
+            await self._say({CLOCK: self._clock.look()})
             self._idle = False
             report = await asyncio.to_thread(self._parts.pipeline.toss)
             self._idle = True
-            if self._parts.publisher is not None and (report.files or report.messages):
-                self._parts.publisher.wake()
             await self._tell(report)
+            if self._parts.publisher is not None:
+                self._parts.publisher.wake()
             self._first_pass.set()
             await self._pause(report, started)
 
@@ -113,7 +135,8 @@ class Service:
         """Wait for something to do; under steady load let files gather, so that they share a batch and its syncs."""
         if self._finishing.is_set():
             return
-        if report.trouble or report.surprised or report.busy_links or self._parts.pipeline.parked:
+        stopped = report.trouble or report.shortage or report.busy_links or self._parts.pipeline.parked
+        if stopped or report.surprised:
             soon = report.surprised and not self._parts.pipeline.parked  # what is parked may fail without end
             await self._parts.watcher.wait(SOON_SECONDS if soon else RETRY_SECONDS)
             return
@@ -126,24 +149,18 @@ class Service:
 
     async def _tell(self, report: PassReport) -> None:
         scan = await asyncio.to_thread(self._parts.spool.scan)
-        parked = self._parts.pipeline.parked
-        waiting = f"{parked} batches wait for message bases that are locked" if parked else ""
-        await self._condition(TOSS, report.trouble or waiting)
-        await self._condition(INBOUND, "; ".join(scan.troubles))
+        wrong = {
+            TOSS: report.trouble or self._parts.pipeline.waits_for,
+            SPACE: report.shortage,
+            INBOUND: "; ".join(scan.troubles),
+        }
+        await self._say(wrong)
         if not self._finishing.is_set():  # stopping is the last thing to be said
-            self._notifier.status(report.trouble or waiting or f"{len(scan.ready) + len(scan.waiting)} files waiting")
+            troubles = [text for text in self._conditions.present.values() if text]
+            self._notifier.status("; ".join(troubles) or f"{len(scan.ready) + len(scan.waiting)} files waiting")
 
-    async def _condition(self, subject: str, text: str) -> None:
-        """Note what is wrong, or that it no longer is, when that changed."""
-        if self._conditions.get(subject) == text:
-            return
-        self._conditions[subject] = text
-        if text:
-            log.warning("condition", subject=subject, text=text)
-        try:
-            await asyncio.to_thread(self._state.set_condition, subject, text, time.time())
-        except StateError as error:
-            log.error("state_unusable", error=str(error))  # noqa: TRY400 - a sentence, not a traceback
+    async def _say(self, wrong: Mapping[str, str]) -> None:
+        await asyncio.to_thread(self._conditions.say, wrong)
 
     # --- around it
 
@@ -154,14 +171,16 @@ class Service:
         """
         await self._first_pass.wait()
         for minute in count():
+            trusted = not self._clock.look()
             try:
-                await asyncio.to_thread(self._bound_outbox, time.time())
+                await asyncio.to_thread(self._bound_outbox, time.time(), by_age=trusted)
                 await asyncio.to_thread(self._parts.sending.note_standings)
-                if minute % HOUSE_MINUTES == 0:
+                if minute % HOUSE_MINUTES == 0 and trusted:
                     await asyncio.to_thread(self._forget, time.time())
-            except TosserError as error:
+            except (TosserError, OSError) as error:
                 log.error("housekeeping_failed", error=str(error))  # noqa: TRY400 - a sentence, not a traceback
-            await asyncio.sleep(60)
+            log.debug("house_kept", by_age=trusted)
+            await asyncio.sleep(HOUSE_SECONDS)
 
     def _forget(self, now: float) -> None:
         rules = self._parts.rules
@@ -169,10 +188,10 @@ class Service:
         default = int(self._config.area_defaults.dupe_history)
         self._state.keep_house(histories, default, LEDGER_DAYS, now)
 
-    def _bound_outbox(self, now: float) -> None:
+    def _bound_outbox(self, now: float, *, by_age: bool) -> None:
         if self._config.mqtt is not None:
             bounds = self._config.mqtt.outbox
-            dropped = self._state.bound_outbox(bounds.max_events, now - bounds.max_age)
+            dropped = self._state.bound_outbox(bounds.max_events, now - bounds.max_age if by_age else 0.0)
             if dropped:
                 log.error(
                     "events_dropped", events=dropped, why="the broker did not take them within the outbox's bounds"
@@ -200,19 +219,20 @@ class Service:
     async def _serve_metrics(self) -> MetricsServer | None:
         """Listen for scrapers; a port that cannot be had is no reason to leave mail lying."""
         if self._config.metrics is None:
-            await self._condition(METRICS, "")
+            await self._say({METRICS: ""})
             return None
         host, port = self._config.metrics.listen
         publisher = self._parts.publisher
         collector = StateCollector(
-            self._state,
+            self._config.paths.state,
+            present=lambda: self._conditions.present,
             connected=lambda: publisher is not None and publisher.statistics().connected,
             waiting=self._oldest_waiting,
         )
         try:
             server = MetricsServer(host, port, collector)
         except OSError as error:
-            await self._condition(METRICS, f"cannot listen on {host}:{port}: {error.strerror or error}")
+            await self._say({METRICS: f"cannot listen on {host}:{port}: {error.strerror or error}"})
             return None
-        await self._condition(METRICS, "")
+        await self._say({METRICS: ""})
         return server

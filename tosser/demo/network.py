@@ -52,7 +52,7 @@ mqtt:
   url: mqtt://127.0.0.1:{port}
   prefix: {prefix}
   version: "3.1.1"   # the broker of the demo speaks no other; mosquitto speaks 5
-toss: {{settle: 300ms}}
+toss: {{settle: 300ms, min_free: 0}}
 log: {{format: console}}
 """
 

@@ -27,6 +27,10 @@ class OutboxRow(Protocol):
     def payload(self) -> bytes:
         """The CloudEvents document."""
 
+    @property
+    def retain(self) -> bool:
+        """Whether the broker is to keep it as the last value of its topic."""
+
 
 class StateRow(Protocol):
     """How something stands that the broker does not know yet; always published retained."""

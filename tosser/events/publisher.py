@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from tosser.errors import BrokerError, PublishRefused
+from tosser.errors import BrokerError, PublishRefused, StateError
 from tosser.events.client import Connection, tls_context
 from tosser.events.reconnect import Reconnects
 from tosser.events.states import status_event
@@ -35,6 +35,8 @@ _BATCH = 256
 """Rows asked for at a time; half of it is when more are asked for, and how many deliveries are recorded at a time."""
 _REFUSALS_TOLD = 20
 """Refused topics that the log hears of on each connection; a broker that refuses all of them would flood it."""
+_UNUSABLE_REST = 5.0
+"""Seconds until an outbox that could not be used is tried again."""
 _GOODBYE = 3.0
 """Seconds that the end of the program waits for the broker."""
 
@@ -113,6 +115,8 @@ class Publisher:
         """Not yet recorded in the outbox."""
         self._told: set[str] = set()
         """Topics whose refusal the log has heard of since the last reconnect that was not their fault."""
+        self._stuck = ""
+        """What was last logged about an outbox that cannot be used; empty when it can."""
         self._explained = False
         """Whether the last connection was lost by the fault of a topic that is held back now."""
 
@@ -153,6 +157,9 @@ class Publisher:
                 await self._session()
             except BrokerError as error:
                 await asyncio.sleep(self._failed(error))
+            except StateError as error:
+                self._tell_stuck(error)
+                await asyncio.sleep(_UNUSABLE_REST)
 
     # --- one connection
 
@@ -242,7 +249,7 @@ class Publisher:
             self._explained, refusal = self._window.lost(lost.what, lost.code or UNSPECIFIED, _now())
             if refusal is not None:
                 self._tell(refusal)
-            await self._settle()
+            await self._settle_if_possible()
             raise lost
 
     async def _leave(self, connection: Connection) -> None:
@@ -260,7 +267,7 @@ class Publisher:
                 await connection.close()
         except (BrokerError, PublishRefused, TimeoutError) as error:
             _log.warning("broker left without goodbye", broker=self._settings.broker, error=str(error))
-        await self._settle()
+        await self._settle_if_possible()
 
     # --- between the window and the broker
 
@@ -276,7 +283,7 @@ class Publisher:
             self._take_acks(connection)
             connection.raise_if_lost()
             while (item := window.next()) is not None:
-                window.sent(item, connection.send(item.topic, item.payload, retain=item.is_state))
+                window.sent(item, connection.send(item.topic, item.payload, retain=item.retain))
             if self._is_hungry():
                 self._hungry.set()
             try:
@@ -307,13 +314,25 @@ class Publisher:
         )
 
     async def _feed(self) -> None:
-        """Keep rows in the window, and record those that the broker has."""
+        """Keep rows in the window, and record those that the broker has; an outbox that fails is tried again."""
         while True:
             self._hungry.clear()
-            await self._settle()
-            await self._fetch()
+            try:
+                await self._settle()
+                await self._fetch()
+            except StateError as error:
+                self._tell_stuck(error)
+                await asyncio.sleep(_UNUSABLE_REST)
+                continue
+            self._stuck = ""
             if not self._hungry.is_set():
                 await self._rest()
+
+    def _tell_stuck(self, error: StateError) -> None:
+        """Say once that the outbox cannot be used."""
+        if str(error) != self._stuck:
+            _log.error("outbox_unusable", error=str(error), retry_in=_UNUSABLE_REST)
+        self._stuck = str(error)
 
     async def _rest(self) -> None:
         """Wait until there is something to do, or a held topic may be tried again."""
@@ -340,12 +359,24 @@ class Publisher:
         elif self._exhausted and window.idle and not window.done:
             self._idle.set()
 
+    async def _settle_if_possible(self) -> None:
+        """Record it at the end of a connection; what cannot be recorded comes to the broker again."""
+        try:
+            await self._settle()
+        except StateError as error:
+            self._tell_stuck(error)
+
     async def _settle(self) -> None:
-        """Record what the broker has, and what it refused."""
+        """Record what the broker has, and what it refused.
+
+        Raises:
+            StateError: the outbox cannot be used; what was not recorded will be.
+        """
         while self._refused:
-            refusal = self._refused.pop()
+            refusal = self._refused[-1]
             if refusal.seq is not None:
                 await self._outbox.refused(refusal.seq, refusal.code, refusal.name)
+            self._refused.remove(refusal)
         done = list(self._window.done)
         events = [item.key for item in done if isinstance(item.key, int)]
         states = [(item.topic, item.version) for item in done if item.is_state and item.topic != self._status_topic]

@@ -112,6 +112,7 @@ def link_state_event(
     backlog_files: int,
     backlog_bytes: int,
     paused: bool,
+    held: bool,
 ) -> Event:
     """Tell how a link stands; kept by the broker.
 
@@ -128,6 +129,7 @@ def link_state_event(
         backlog_files: files that wait for it in the outbound.
         backlog_bytes: their size.
         paused: whether it gets nothing for now.
+        held: whether nothing is tossed from it for now.
     """
     data = {
         "network": network,
@@ -138,11 +140,46 @@ def link_state_event(
         "messages": messages,
         "backlog": {"files": backlog_files, "bytes": backlog_bytes},
         "paused": paused,
+        "held": held,
     }
     topic = Topic(Kind.LINK_STATE, network, address=link)
     return build_event(
         node, topic, "link-state.v1", data, id=id, time=time, subject=f"link/{link.without_domain}", retain=True
     )
+
+
+def condition_event(
+    node: Node,
+    *,
+    id: str,  # noqa: A002 - as above
+    time: float,
+    subject: str,
+    active: bool,
+    text: str,
+    since: float,
+) -> Event:
+    """Tell that something is wrong, or no longer is; kept by the broker.
+
+    Args:
+        node: who speaks.
+        id: stable event id.
+        time: when it began, changed or ended.
+        subject: with what.
+        active: whether it is so still.
+        text: in a sentence; of what has ended, what it was.
+        since: when it began.
+    """
+    data = {
+        "subject": subject,
+        "active": active,
+        "text": text,
+        "since": utc_text(since),
+        "ended": None if active else utc_text(time),
+    }
+    topic = Topic(Kind.CONDITION, subject=subject)
+    return build_event(
+        node, topic, "condition.v1", data, id=id, time=time, subject=f"condition/{subject}", retain=True
+    )  # fmt: skip
 
 
 def status_event(

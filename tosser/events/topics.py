@@ -19,7 +19,7 @@ from tosser.address import APPLICANT, Address
 from tosser.errors import FormatError
 
 _LONGEST = 65_535
-_OWN_LEVELS = frozenset({"status", "config", "dropped", "inbound"})
+_OWN_LEVELS = frozenset({"status", "config", "dropped", "inbound", "condition"})
 _UNSAFE = re.compile("[%+#/\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 _DOMAIN_FORM = re.compile(r"(?:p(\d{1,5})\.)?f(-1|\d{1,5})\.n(\d{1,5})\.z(\d{1,5})", re.ASCII)
 
@@ -31,6 +31,7 @@ class Kind(StrEnum):
     CONFIG = "config"
     DROPPED = "dropped"
     INBOUND = "inbound/{state}"
+    CONDITION = "condition/{subject}"
     MESSAGE = "{network}/area/{tag}/message"
     AREA_STATE = "{network}/area/{tag}/state"
     LINK_STATE = "{network}/link/{address}/state"
@@ -50,6 +51,7 @@ class Topic:
         tag: tag of the area.
         address: address of the link, without domain.
         state: final state of the inbound file.
+        subject: of the condition.
     """
 
     kind: Kind
@@ -57,6 +59,7 @@ class Topic:
     tag: str = ""
     address: Address | None = None
     state: str = ""
+    subject: str = ""
 
     def build(self, prefix: str) -> str:
         """Write the topic below a prefix.
@@ -128,6 +131,7 @@ def _build(topic: Topic, prefix: str) -> str:
         tag=encode_level(topic.tag),
         address=topic.address.domain_form if topic.address else "",
         state=encode_level(topic.state),
+        subject=encode_level(topic.subject),
     )
     text = f"{prefix}/{rest}"
     length = len(text.encode())

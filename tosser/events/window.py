@@ -43,16 +43,18 @@ class Item:
         topic: full topic.
         payload: bytes to send.
         version: of a state; 0 for an event.
+        retain: whether the broker is to keep it as the last value of its topic.
     """
 
     key: int | str
     topic: str
     payload: bytes
     version: int
+    retain: bool
 
     @property
     def is_state(self) -> bool:
-        """Whether the broker is to retain it."""
+        """Whether it tells how something stands, so that only its latest version counts."""
         return isinstance(self.key, str)
 
 
@@ -107,11 +109,11 @@ class Window:
 
     def add_events(self, rows: Iterable[OutboxRow]) -> int:
         """Take events, oldest first; those already here or held back are passed over. Returns how many were new."""
-        return sum(self._add(Item(row.seq, row.topic, row.payload, 0)) for row in rows)
+        return sum(self._add(Item(row.seq, row.topic, row.payload, 0, row.retain)) for row in rows)
 
     def add_states(self, rows: Iterable[StateRow]) -> int:
         """Take states likewise."""
-        return sum(self._add(Item(row.topic, row.topic, row.payload, row.version)) for row in rows)
+        return sum(self._add(Item(row.topic, row.topic, row.payload, row.version, retain=True)) for row in rows)
 
     def _add(self, item: Item) -> bool:
         if item.key in self._known or item.topic in self._holds:

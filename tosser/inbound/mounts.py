@@ -18,7 +18,7 @@ def is_remote(directory: Path) -> bool:
     """Tell whether a directory is on a network file system, as far as this machine knows its mounts."""
     try:
         mounts = _MOUNTS.read_bytes()
-    except FileNotFoundError:
+    except OSError:  # no /proc, or no descriptor left
         return False
     return file_system_type(os.fsencode(os.path.realpath(directory)), mounts) in _REMOTE
 

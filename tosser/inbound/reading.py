@@ -110,6 +110,22 @@ class Reader:
         if not batch.empty:
             yield batch
 
+    def first_header(self, file: ClaimedFile) -> PacketHeader | None:
+        """Read the header of the first packet in a file that has one; ``None`` when none has.
+
+        Raises:
+            InputError: the file cannot be read.
+        """
+        if file.size > self._limits.file:
+            return None
+        try:
+            with open_members(file.path, file.name, self._limits.archive, self._programs(file)) as members:
+                return next((header for member in members if (header := _header(member)) is not None), None)
+        except ArchiveError:
+            return None
+        except OSError as error:
+            raise InputError(file.claim, printable(str(file.path)), error.strerror or str(error)) from error
+
     def survives(self, file: ClaimedFile) -> bool:
         """Tell whether a process of its own can read the file to its end, within a bound of memory and time."""
         return try_reading(file, self._limits, self._archivers)
@@ -240,13 +256,21 @@ class Reader:
             yield from reader.finish()
 
 
-def _sender(member: Member) -> str | None:
-    """Give the sender a damaged packet names, if its header can be read."""
+def _header(member: Member) -> PacketHeader | None:
+    """Read the header of a packet, if it can be read."""
+    if member.problem is not None:
+        return None
     try:
         with member.open() as stream:
-            return str(parse_packet_header(stream.read(HEADER_SIZE)).orig)
+            return parse_packet_header(stream.read(HEADER_SIZE))
     except (PacketError, ArchiveError):
         return None
+
+
+def _sender(member: Member) -> str | None:
+    """Give the sender a damaged packet names, if its header can be read."""
+    header = _header(member)
+    return None if header is None else str(header.orig)
 
 
 def _is_echomail(message: PackedMessage) -> bool:

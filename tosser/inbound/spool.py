@@ -14,14 +14,17 @@ import stat
 import threading
 import time
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tosser import disk
 from tosser.codec.bundle import ignored_name, is_bundle_name, is_packet_name
+from tosser.errors import said
 from tosser.inbound.completeness import Settling
 from tosser.inbound.mounts import is_remote
-from tosser.inbound.work import SCRATCH_PREFIX, WORK_DIRECTORY, remove_tree
+from tosser.inbound.work import SCRATCH_PREFIX, WORK_DIRECTORY, decoded, encoded, remove_tree
+from tosser.rules.shipping import LinkKey
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -31,6 +34,8 @@ if TYPE_CHECKING:
 
 _WORK_NAME = re.compile(r"([0-9a-f]{14}-[0-9a-f]{6})\.(.+)", re.DOTALL)
 """What is in a work directory: the claim, and the original name, or ``d`` for a directory with the file in it."""
+_HELD = "held"
+"""In a work directory: the files of links on hold, in a directory for each network, and in that one for each link."""
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,199}")
 _OWN_DIRECTORY = "d"
 _RETRY_AFTER = 60.0
@@ -94,6 +99,19 @@ class ClaimedFile:
 
 
 @dataclass(frozen=True, slots=True)
+class HeldFile:
+    """A claimed file that waits because its link is on hold.
+
+    Attributes:
+        link: whose hold it waits for.
+        file: the file, where it is now.
+    """
+
+    link: LinkKey
+    file: ClaimedFile
+
+
+@dataclass(frozen=True, slots=True)
 class Scan:
     """What one look at all inbounds found.
 
@@ -103,7 +121,7 @@ class Scan:
         next_check: seconds until the first of these may be ready; ``None`` when none waits.
         foreign: how many files, directories, links and others are none of ours (TIC files, requests ...).
         oldest_waiting: modification time of the oldest file, ready or not, in Unix seconds; ``None`` if there is none.
-        troubles: sentences: inbounds that cannot be read, files that could not be claimed.
+        troubles: sentences: inbounds and work directories that cannot be read, files that could not be claimed.
     """
 
     ready: list[Candidate]
@@ -128,6 +146,8 @@ class Spool:
         self._ready: deque[Candidate] = deque()
         self._settling = Settling(settle)
         self._refused: dict[Candidate, tuple[float, str]] = {}
+        self._blind: list[str] = []
+        self._unsynced: set[Path] = set()
         self._last_claim = 0
 
     def prepare(self) -> None:
@@ -151,6 +171,7 @@ class Spool:
                     remove_tree(path)
                 else:
                     disk.remove_empty_directory(path)
+            self._unsynced |= {work, inbound.path}  # whoever was killed may not have come to it
 
     def scan(self) -> Scan:
         """Look at all inbounds; changes nothing in them. May be called from any thread."""
@@ -163,17 +184,16 @@ class Spool:
         waiting: list[Candidate] = []
         delays: list[float] = []
         refused = dict(self._refused)
-        troubles: list[str] = []
+        troubles = list(self._blind)
         foreign = 0
         for inbound in self._inbounds:
             remote = is_remote(inbound.path)
             try:
-                entries = [entry for entry in os.scandir(inbound.path) if not ignored_name(entry.name)]
+                found = [(e, _mail_status(e)) for e in os.scandir(inbound.path) if not ignored_name(e.name)]
             except OSError as error:
                 troubles.append(f"{inbound.path}: {error.strerror}")
                 continue
-            for entry in entries:
-                status = _mail_status(entry)
+            for entry, status in found:
                 if status is None:
                     foreign += 1
                     continue
@@ -231,9 +251,19 @@ class Spool:
                 continue
             if file is not None:
                 claimed.append(file)
-        for directory in _directories(claimed):
-            disk.sync_directory(directory)
+        self._unsynced.update(_directories(claimed))
+        self._sync()
         return claimed
+
+    def _sync(self) -> None:
+        """Have all claims on the disk before anything is built on them; what failed stays due.
+
+        The innermost directories are first, so that no name leads nowhere after a crash.
+        """
+        for directory in sorted(self._unsynced, key=lambda path: -len(path.parts)):
+            with suppress(FileNotFoundError):
+                disk.sync_directory(directory)
+            self._unsynced.discard(directory)
 
     def _claim(self, candidate: Candidate) -> ClaimedFile | None:
         self._last_claim = max(self._last_claim + 1, time.time_ns() // 1000)
@@ -257,12 +287,60 @@ class Spool:
     def claimed(self) -> list[ClaimedFile]:
         """List what is in the work directories, in the order of claiming: at start, what an earlier process left.
 
+        A work directory that cannot be read is passed over, and the next scans report it.
+
+        Raises:
+            OSError: the disk failed: it is not certain that they stay claimed.
+        """
+        self._sync()
+        found: list[ClaimedFile] = []
+        blind: list[str] = []
+        for inbound in self._inbounds:
+            try:
+                found += _work_files(inbound, inbound.path / WORK_DIRECTORY)
+            except OSError as error:
+                blind.append(said(error, inbound.path))
+        self._blind = blind
+        return sorted(found, key=_by_claim)
+
+    def hold(self, file: ClaimedFile, link: LinkKey) -> None:
+        """Put a claimed file where the files of a link on hold wait, under its claim.
+
+        Raises:
+            OSError: it cannot be moved.
+        """
+        work = file.inbound.path / WORK_DIRECTORY
+        target = work / _HELD / encoded(link.network) / encoded(link.address) / file.path.relative_to(work)
+        _move_within(file, target)
+
+    def held(self) -> list[HeldFile]:
+        """List what waits for links on hold, in the order of claiming.
+
         Raises:
             OSError: a work directory cannot be read.
         """
-        return sorted(
-            (file for inbound in self._inbounds for file in _work_files(inbound)), key=lambda file: file.claim
-        )
+        found = [
+            HeldFile(LinkKey(decoded(network.name), decoded(link.name)), file)
+            for inbound in self._inbounds
+            for network in _listing(inbound.path / WORK_DIRECTORY / _HELD)
+            for link in _listing(network)
+            for file in _work_files(inbound, link)
+        ]
+        return sorted(found, key=lambda held: held.file.claim)
+
+    def unhold(self, held: HeldFile) -> None:
+        """Put a file back among the claimed ones.
+
+        Raises:
+            OSError: it cannot be moved.
+        """
+        file = held.file
+        work = file.inbound.path / WORK_DIRECTORY
+        place_of_link = work / _HELD / encoded(held.link.network) / encoded(held.link.address)
+        _move_within(file, work / file.path.relative_to(place_of_link))
+        for directory in (place_of_link, place_of_link.parent):
+            with suppress(FileNotFoundError):
+                disk.remove_empty_directory(directory)
 
     def finish(self, *files: ClaimedFile) -> None:
         """Remove files whose mail is where it belongs; one that is gone already is fine.
@@ -323,6 +401,23 @@ def leave_work(file: ClaimedFile) -> None:
     disk.sync_directory(file.inbound.path / WORK_DIRECTORY)
 
 
+def _by_claim(file: ClaimedFile) -> str:
+    return file.claim
+
+
+def _move_within(file: ClaimedFile, target: Path) -> None:
+    """Move a file within its work directory, durably: its new name is on the disk before we go on."""
+    work = file.inbound.path / WORK_DIRECTORY
+    disk.make_directory(target.parent)
+    disk.rename(file.path, target)
+    if file.path.parent.name.endswith(f".{_OWN_DIRECTORY}"):
+        disk.remove_empty_directory(file.path.parent)
+    directories = {target.parent, *target.parent.parents, file.path.parent, *file.path.parent.parents}
+    for directory in sorted(directories, key=lambda path: -len(path.parts)):
+        if directory.is_relative_to(work) and directory.is_dir():
+            disk.sync_directory(directory)
+
+
 def _by_age(candidate: Candidate) -> tuple[float, str]:
     return candidate.mtime, candidate.name
 
@@ -338,9 +433,9 @@ def _mail_status(entry: os.DirEntry[str]) -> os.stat_result | None:
     return status if stat.S_ISREG(status.st_mode) else None
 
 
-def _work_files(inbound: Inbound) -> Iterator[ClaimedFile]:
-    """Find the claimed files of one inbound; their names tell all there is to know of them."""
-    for path in _listing(inbound.path / WORK_DIRECTORY):
+def _work_files(inbound: Inbound, directory: Path) -> Iterator[ClaimedFile]:
+    """Find the claimed files of one inbound in a directory; their names tell all there is to know of them."""
+    for path in _listing(directory):
         match = _WORK_NAME.fullmatch(path.name)
         if match is None:
             continue
@@ -359,12 +454,12 @@ def _listing(directory: Path) -> list[Path]:
         return []
 
 
-def _directories(files: Iterable[ClaimedFile]) -> list[Path]:
-    """List the directories that a claim changed, the innermost first, so that no name leads nowhere after a crash."""
+def _directories(files: Iterable[ClaimedFile]) -> set[Path]:
+    """List the directories that a claim changed."""
     found = set()
     for file in files:
         found |= {file.path.parent, file.inbound.path / WORK_DIRECTORY, file.inbound.path}
-    return sorted(found, key=lambda path: -len(path.parts))
+    return found
 
 
 def _remove_own_directory(path: Path) -> None:

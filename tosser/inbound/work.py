@@ -6,6 +6,7 @@ import os
 import secrets
 import tempfile
 from pathlib import Path
+from urllib.parse import quote, unquote
 
 WORK_DIRECTORY = ".tosser"
 SCRATCH_PREFIX = "scratch-"
@@ -19,6 +20,17 @@ def scratch_parent(file: Path) -> Path:
         if directory.name == WORK_DIRECTORY:
             return directory
     return Path(tempfile.gettempdir())
+
+
+def encoded(name: str) -> str:
+    """Write a name as one of a directory: what is not plain, and a dot in front, is percent-encoded."""
+    text = quote(name, safe="")
+    return f"%2E{text[1:]}" if text.startswith(".") else text
+
+
+def decoded(name: str) -> str:
+    """Read it back."""
+    return unquote(name)
 
 
 def printable(name: str) -> str:

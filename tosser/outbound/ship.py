@@ -67,8 +67,8 @@ class Register(Protocol):
     def bundles_in(self, directory: str) -> list[BundleName]:
         """List the bundles of a directory whose names are taken, the latest last."""
 
-    def place(self, link: LinkKey, placements: Sequence[Placement], now: float, condition: tuple[str, str]) -> None:
-        """Note that bundles are whole beside their places, and what is wrong with a subject, or that nothing is."""
+    def place(self, link: LinkKey, placements: Sequence[Placement], now: float) -> None:
+        """Note that bundles are whole beside their places."""
 
     def take_back(self, serials: Iterable[int]) -> None:
         """Note that packets are not going where they were placed: they wait again."""
@@ -234,7 +234,7 @@ class _Delivery:
             Placement(str(shipment.target), shipment.serials, packer.name, shipment.added, shipment.boxed)
             for shipment in shipments
         ]
-        self._register.place(self._key, placements, self._now, self._condition())
+        self._register.place(self._key, placements, self._now)
         self.report.bundles += len(shipments) if packer.name else 0
         self._publish(shipments)
 
@@ -278,15 +278,6 @@ class _Delivery:
             if bundle.link == self._key and bundle.archiver == packer.name and place.is_today(bundle.created)
         ]
         return next((path for path in reversed(fitting) if path in waiting and has_content(path)), None)
-
-    def _condition(self) -> tuple[str, str]:
-        subject = f"bundle names of {self._link.address}"
-        if not self.report.names_used_up:
-            return subject, ""
-        return (
-            subject,
-            "all 36 names of the day are in use or were a short while ago; the time names bundles until then",
-        )
 
     # --- both
 

@@ -91,6 +91,8 @@ class Link:
         max_bundle: bytes beyond which a bundle is closed.
         pause_age: seconds; it is paused when a file has waited for it longer than that; ``None`` for never.
         pause_size: bytes; it is paused when more than that waits for it; ``None`` for never.
+        max_messages_per_hour: it is put on hold when it sends more; ``None`` for never.
+        max_dupes_per_hour: the same with duplicates.
         filebox: directory that takes its packets and bundles instead of the outbound; empty for none.
     """
 
@@ -114,6 +116,8 @@ class Link:
     filebox: str = ""
     pause_age: float | None = None
     pause_size: int | None = None
+    max_messages_per_hour: int | None = None
+    max_dupes_per_hour: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from importlib import resources
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
 from tosser.disk import FILE_MODE
-from tosser.errors import StateError
+from tosser.errors import StateDamaged, StateError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -24,6 +24,8 @@ T = TypeVar("T")
 BUSY_SECONDS = 30.0
 """How long a call waits for another process (a command of ours beside the daemon) to end its transaction."""
 CACHE_KIB = 65536
+_PRIMARY_CODE = 0xFF
+"""The part of an SQLite result code that tells the kind; the rest tells the circumstances."""
 CHECKPOINT_PAGES = 4000
 """Pages of 4 KiB in the log before they go to the database: events that are delivered by then never do."""
 
@@ -81,8 +83,18 @@ class Database:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
         except sqlite3.Error as error:
-            raise StateError(f"{self.path}: {error}") from error
+            raise _mapped(self.path, error) from error
         return result
+
+    def verify(self) -> None:
+        """Look all of the file over for damage: pages, tables, and the order in them; a second for each 200 MB or so.
+
+        Raises:
+            StateError: it is damaged.
+        """
+        found = self._thread.submit(_quick_check, self._connection, self.path).result()
+        if found != "ok":
+            raise _damaged(self.path, found)
 
 
 def _open(path: Path, *, read_only: bool) -> sqlite3.Connection:
@@ -99,9 +111,35 @@ def _open(path: Path, *, read_only: bool) -> sqlite3.Connection:
         except BaseException:
             connection.close()
             raise
-    except (sqlite3.Error, OSError) as error:
+    except sqlite3.Error as error:
+        raise _mapped(path, error, "cannot be used as the state database: ") from error
+    except OSError as error:
         raise StateError(f"{path}: cannot be used as the state database: {error}") from error
     return connection
+
+
+def _quick_check(connection: sqlite3.Connection, path: Path) -> str:
+    try:
+        (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    except sqlite3.Error as error:
+        raise _mapped(path, error) from error
+    return " ".join(str(found).split())
+
+
+def _mapped(path: Path, error: sqlite3.Error, where: str = "") -> StateError:
+    """Make one sentence of what SQLite says; of damage one that says what to do."""
+    code = getattr(error, "sqlite_errorcode", 0) & _PRIMARY_CODE
+    if code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
+        return _damaged(path, str(error))
+    return StateError(f"{path}: {where}{error}")
+
+
+def _damaged(path: Path, what: str) -> StateError:
+    return StateDamaged(
+        f"{path}: cannot be used as the state database, it is damaged: {what}; stop tosser, then restore it, its -wal "
+        "and its -shm from a backup, or move them away to begin without history: see docs/operations.md, "
+        '"Restoring the state database"'
+    )
 
 
 def _uri(path: Path, *, read_only: bool) -> str:

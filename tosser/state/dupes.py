@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tosser.state import moments
+
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterable, Mapping
@@ -24,8 +26,12 @@ def known(connection: sqlite3.Connection, keys: Iterable[bytes]) -> set[bytes]:
 
 
 def remember(connection: sqlite3.Connection, keys: Iterable[tuple[str, str, bytes]], seen: float) -> None:
-    """Remember (network, tag, key) as seen; a key that is known keeps its first time."""
-    moment = int(seen)
+    """Remember (network, tag, key) as seen; a key that is known keeps its first time.
+
+    A moment before the last housekeeping is that of a clock that was set back: with it the key would be forgotten as
+    soon as the clock is right again.
+    """
+    moment = int(max(seen, moments.last_housekeeping(connection) or 0.0))
     areas: dict[tuple[str, str], int] = {}
     rows = []
     for network, tag, key in keys:

@@ -30,20 +30,20 @@ class OpenBatch:
     Attributes:
         id: of the journal entry.
         decision: what was decided; its dupe keys are remembered already and are not repeated here.
-        positions: for each base, by path, where it stood before.
+        positions: for each base, by path, where it stood before; ``None`` where it could not be looked at yet.
         first_packet: serial number of the first of its packets; 0 when it sends none on.
         packets: how many serial numbers it has.
     """
 
     id: int
     decision: Decision
-    positions: dict[str, dict[str, int]]
+    positions: dict[str, dict[str, int] | None]
     first_packet: int = 0
     packets: int = 0
 
 
 def commit(
-    connection: sqlite3.Connection, decision: Decision, positions: Mapping[str, Mapping[str, int]], packets: int
+    connection: sqlite3.Connection, decision: Decision, positions: Mapping[str, Mapping[str, int] | None], packets: int
 ) -> tuple[int, int]:
     """Make a decision durable; returns the id of its journal entry and the first serial number for its packets."""
     dupes.remember(connection, decision.dupe_keys, decision.decided)
@@ -69,6 +69,19 @@ def renumber(connection: sqlite3.Connection, batch: int, packets: int, now: floa
     if connection.execute(update, (first, packets, batch)).rowcount != 1:
         raise StateError(f"batch {batch} is not in the journal")
     return first
+
+
+def locate(connection: sqlite3.Connection, batch: int, path: str, position: Mapping[str, int]) -> None:
+    """Note where a base stands that could not be looked at when the batch was committed.
+
+    Raises:
+        StateError: there is no such batch.
+    """
+    row = connection.execute("SELECT positions FROM batches WHERE id = ?", (batch,)).fetchone()
+    if row is None:
+        raise StateError(f"batch {batch} is not in the journal")
+    positions = json.loads(row[0]) | {path: dict(position)}
+    connection.execute("UPDATE batches SET positions = ? WHERE id = ?", (json.dumps(positions), batch))
 
 
 def forget(connection: sqlite3.Connection, batch: int) -> None:

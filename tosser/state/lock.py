@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import struct
+from contextlib import suppress
 from typing import TYPE_CHECKING, Self
 
 from tosser.disk import FILE_MODE
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 LOCK_NAME = "tosser.lock"
+_LONGEST = 1024
+"""Bytes of the file, so that it never needs a second block of the disk."""
 _FLOCK = struct.Struct("@hhqqi")
 """``struct flock``: type, whence, start, length, process; a length of 0 is the whole file."""
 
@@ -56,12 +59,19 @@ class StateLock:
         os.close(self._descriptor)
         self._descriptor = -1
 
+    def tell(self, trouble: str) -> None:
+        """Leave word of what keeps us from using the database, where those who look can find it; empty for nothing.
+
+        It is written over what is there, which takes no room on a full disk. Where even that fails, nothing is told.
+        """
+        with suppress(OSError):
+            _write(self._descriptor, trouble)
+
     def _take(self, descriptor: int) -> None:
         wanted = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
         try:
             fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, wanted)
-            os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+            _write(descriptor, "")
         except BlockingIOError as error:
             process = _process_named_in(descriptor) or "unknown"
             raise StateLocked(f"{self._path}: another tosser (process {process}) is at work here") from error
@@ -86,6 +96,23 @@ def holder(directory: Path) -> int | None:
         os.close(descriptor)
 
 
+def trouble_told(directory: Path) -> str:
+    """Read what the tosser at work says keeps it from using its database; empty where there is none, or no trouble."""
+    if not holder(directory):
+        return ""
+    try:
+        _, _, trouble = (directory / LOCK_NAME).read_text("utf-8", "replace").partition("\n")
+    except OSError:
+        return ""
+    return " ".join(trouble.split())
+
+
+def _write(descriptor: int, trouble: str) -> None:
+    data = f"{os.getpid()}\n{trouble}\n".encode()[:_LONGEST] if trouble else f"{os.getpid()}\n".encode()
+    os.pwrite(descriptor, data, 0)
+    os.ftruncate(descriptor, len(data))
+
+
 def _process_named_in(descriptor: int) -> int:
-    text = os.pread(descriptor, 32, 0).strip()
+    text = os.pread(descriptor, 32, 0).partition(b"\n")[0].strip()
     return int(text) if text.isdigit() else 0

@@ -17,12 +17,13 @@ MANY_BYTES = 8 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class StoredEvent:
-    """One event waiting for the broker."""
+    """One event waiting for the broker, which may be to keep it as the last value of its topic."""
 
     seq: int
     id: str
     topic: str
     payload: bytes
+    retain: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +48,14 @@ def following(
 ) -> list[StoredEvent]:
     """List the oldest events behind a sequence number, leaving out some topics; fewer when they are large."""
     rows = connection.execute(
-        """SELECT seq, id, topic, payload FROM outbox
+        """SELECT seq, id, topic, payload, retain FROM outbox
            WHERE seq > ? AND topic NOT IN (SELECT value FROM json_each(?)) ORDER BY seq LIMIT ?""",
         (after, json.dumps(list(skip_topics)), limit),
     )
     found: list[StoredEvent] = []
     size = 0
-    for row in rows:
-        found.append(StoredEvent(*row))
+    for seq, event, topic, payload, retain in rows:
+        found.append(StoredEvent(seq, event, topic, payload, bool(retain)))
         size += len(found[-1].payload)
         if size > MANY_BYTES:
             break

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tosser.state import dupes, journal, ledger, outbox, pauses, shipping, totals
+from tosser.state import conditions, dupes, holds, journal, ledger, moments, outbox, pauses, shipping, totals
 from tosser.state.database import Database
 
 if TYPE_CHECKING:
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from tosser.rules.batch import FileIn
     from tosser.rules.decision import Decision, FileOutcome, FileProgress
     from tosser.rules.shipping import BundleName, LinkKey, PacketOut, Placement, StagedMail, StagedPacket
+    from tosser.rules.storm import Intake
+    from tosser.state.conditions import Announce, Condition, Told
+    from tosser.state.holds import Hold
     from tosser.state.journal import OpenBatch
     from tosser.state.ledger import LedgerEntry
     from tosser.state.outbox import RefusedTopic, StoredEvent
@@ -27,6 +30,11 @@ if TYPE_CHECKING:
     from tosser.state.totals import AreaTally, AreaTotals, LinkTally, LinkTotals
 
 DATABASE_NAME = "tosser.db"
+
+
+def ended_well(directory: Path) -> bool:
+    """Tell whether whoever last had the database open closed it; SQLite leaves its log there otherwise."""
+    return not (directory / f"{DATABASE_NAME}-wal").exists()
 
 
 @dataclass(slots=True)
@@ -50,15 +58,6 @@ class Results:
     packets: Sequence[PacketOut] = ()
     counters: Mapping[str, int] = field(default_factory=dict)
     finished: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Condition:
-    """Something that is wrong at this moment: with what, in a sentence, since when (Unix seconds)."""
-
-    subject: str
-    text: str
-    since: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +89,14 @@ class State:
     def __init__(self, directory: Path, *, read_only: bool = False) -> None:
         self._database = Database(directory / DATABASE_NAME, read_only=read_only)
 
+    def verify(self) -> None:
+        """Look all of the database over for damage.
+
+        Raises:
+            StateError: it is damaged; the message says what to do.
+        """
+        self._database.verify()
+
     def close(self) -> None:
         """Close the database."""
         self._database.close()
@@ -105,23 +112,32 @@ class State:
         return self._database.call(ledger.progress_of, claims)
 
     def commit(
-        self, decision: Decision, positions: Mapping[str, Mapping[str, int]], packets: int = 0
+        self,
+        decision: Decision,
+        positions: Mapping[str, Mapping[str, int] | None],
+        packets: int = 0,
+        intake: Mapping[LinkKey, Intake] | None = None,
     ) -> tuple[int, int]:
         """Make a decision durable before it is carried out.
 
         Args:
             decision: what was decided.
-            positions: for each base, by path, where it stands.
+            positions: for each base, by path, where it stands; ``None`` for one that cannot be looked at now.
             packets: how many packets it sends on.
+            intake: what it brought from links that are counted.
 
         Returns:
             The id of its journal entry, and the serial number of its first packet; the others follow on it.
         """
-        return self._database.call(journal.commit, decision, positions, packets)
+        return self._database.call(_commit, decision, positions, packets, intake or {})
 
     def renumber(self, batch: int, packets: int, now: float) -> int:
         """Give an open batch serial numbers for so many packets, instead of those it has; returns the first."""
         return self._database.call(journal.renumber, batch, packets, now)
+
+    def locate(self, batch: int, path: str, position: Mapping[str, int]) -> None:
+        """Note where a base stands that could not be looked at when the batch was committed."""
+        self._database.call(journal.locate, batch, path, position)
 
     def applied(self, batch: int, results: Results) -> None:
         """Record that a batch has been carried out, with its events and totals; forgets its journal entry.
@@ -169,9 +185,9 @@ class State:
         """List the bundles of a directory whose names are taken, the latest last."""
         return self._database.call(shipping.bundles_in, directory)
 
-    def place(self, link: LinkKey, placements: Sequence[Placement], now: float, condition: tuple[str, str]) -> None:
-        """Note that bundles are whole beside their places, and what is wrong with a subject, or that nothing is."""
-        self._database.call(_place, link, placements, now, condition)
+    def place(self, link: LinkKey, placements: Sequence[Placement], now: float) -> None:
+        """Note that bundles are whole beside their places."""
+        self._database.call(shipping.place, link, placements, now)
 
     def take_back(self, serials: Iterable[int]) -> None:
         """Note that packets are not going where they were placed: they wait again."""
@@ -198,6 +214,24 @@ class State:
     def paused_links(self) -> list[Pause]:
         """List the links that are paused at run time."""
         return self._database.call(pauses.listing)
+
+    # --- links on hold
+
+    def hold_link(self, entry: Hold) -> bool:
+        """Put a link on hold; one that is there already stays as it is. Tells whether it was not."""
+        return self._database.call(holds.hold, entry)
+
+    def release_link(self, link: LinkKey, now: float) -> bool:
+        """End the hold of a link; tells whether it was on hold. For an hour from then its limits do not count."""
+        return self._database.call(holds.release, link, now)
+
+    def held_links(self) -> list[Hold]:
+        """List the links on hold."""
+        return self._database.call(holds.listing)
+
+    def intake_within_hour(self, links: Iterable[LinkKey], now: float) -> dict[LinkKey, Intake]:
+        """Sum up what came from links in the last hour; nothing for those that were released within it."""
+        return self._database.call(holds.within_hour, links, now)
 
     # --- the publisher
 
@@ -233,9 +267,14 @@ class State:
         """Have the states of these links published again."""
         self._database.call(totals.touch, links)
 
-    def forget_published(self) -> None:
-        """Forget what the broker has of the totals: a new connection may be to a broker that kept nothing."""
-        self._database.call(totals.all_unpublished)
+    def forget_published(self, told: Iterable[Told], now: float) -> None:
+        """Forget what the broker has of the totals: a new connection may be to a broker that kept nothing.
+
+        Args:
+            told: retained events that are to be published again for the same reason.
+            now: Unix seconds.
+        """
+        self._database.call(_forget_published, told, now)
 
     # --- people
 
@@ -243,9 +282,27 @@ class State:
         """Give everything that is counted."""
         return self._database.call(_overview)
 
-    def set_condition(self, subject: str, text: str, now: float) -> None:
-        """Note what is wrong with a subject (``toss``, ``broker``), or with an empty text that nothing is any more."""
-        self._database.call(_set_condition, subject, text, now)
+    def set_condition(self, subject: str, text: str, now: float, announce: Announce | None = None) -> bool:
+        """Note what is wrong with a subject (``toss``, ``space``), or with an empty text that nothing is any more.
+
+        Args:
+            subject: with what.
+            text: a sentence, or empty.
+            now: Unix seconds.
+            announce: makes the event that tells of it.
+
+        Returns:
+            Whether that is new.
+        """
+        return self._database.call(conditions.change, subject, text, now, announce)
+
+    def conditions(self) -> list[Condition]:
+        """List what is wrong at this moment, the oldest first."""
+        return self._database.call(conditions.listing)
+
+    def last_housekeeping(self) -> float | None:
+        """Give the moment up to which `keep_house` was last asked to forget, Unix seconds."""
+        return self._database.call(moments.last_housekeeping)
 
     def latest_files(self, limit: int) -> list[LedgerEntry]:
         """List the files that finished last, newest first."""
@@ -264,15 +321,20 @@ def _applied(connection: sqlite3.Connection, batch: int, results: Results) -> No
     shipping.stage(connection, results.packets, results.finished)
 
 
-def _place(
+def _commit(
     connection: sqlite3.Connection,
-    link: LinkKey,
-    placements: Sequence[Placement],
-    now: float,
-    condition: tuple[str, str],
-) -> None:
-    shipping.place(connection, link, placements, now)
-    _set_condition(connection, *condition, now)
+    decision: Decision,
+    positions: Mapping[str, Mapping[str, int] | None],
+    packets: int,
+    intake: Mapping[LinkKey, Intake],
+) -> tuple[int, int]:
+    holds.count(connection, intake, decision.decided)
+    return journal.commit(connection, decision, positions, packets)
+
+
+def _forget_published(connection: sqlite3.Connection, told: Iterable[Told], now: float) -> None:
+    totals.all_unpublished(connection)
+    conditions.tell_again(connection, told, now)
 
 
 def _unpublished(connection: sqlite3.Connection, limit: int) -> tuple[list[AreaTotals], list[LinkTotals]]:
@@ -283,11 +345,10 @@ def _overview(connection: sqlite3.Connection) -> Overview:
     depth, oldest = outbox.depth(connection)
     (batches,) = connection.execute("SELECT count(*) FROM batches").fetchone()
     (files,) = connection.execute("SELECT count(*) FROM files WHERE state IS NULL").fetchone()
-    conditions = connection.execute("SELECT subject, text, since FROM conditions ORDER BY since").fetchall()
     return Overview(
         totals.areas(connection), totals.links(connection), totals.counters(connection),
         depth, oldest, outbox.refused_topics(connection), batches, files,
-        [Condition(*row) for row in conditions],
+        conditions.listing(connection),
     )  # fmt: skip
 
 
@@ -295,15 +356,6 @@ def _keep_house(
     connection: sqlite3.Connection, histories: Mapping[tuple[str, str], int], default: int, before: float, now: float
 ) -> int:
     ledger.prune(connection, before)
+    holds.forget(connection, now)
+    moments.note_housekeeping(connection, now)
     return dupes.forget(connection, histories, default, now)
-
-
-def _set_condition(connection: sqlite3.Connection, subject: str, text: str, now: float) -> None:
-    if not text:
-        connection.execute("DELETE FROM conditions WHERE subject = ?", (subject,))
-        return
-    connection.execute(
-        """INSERT INTO conditions (subject, text, since) VALUES (?, ?, ?)
-           ON CONFLICT (subject) DO UPDATE SET text = excluded.text""",
-        (subject, text, now),
-    )

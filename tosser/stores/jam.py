@@ -75,12 +75,14 @@ class JamBase:
                 self._files.cut_back(Sizes(0, 0, 0))  # creation was cut off: nobody can have written here since
             self._files.begin()
             remains = look_for(self._files, since, records)
+            if not remains.whole and remains.ours_alone:
+                self._take_back(since)
+                return self._write(records, messages)
+            if not remains.moved:
+                self._files.write_again(Sizes(since.jhr, since.jdt, since.jdx))
             if remains.whole:
                 self._count(remains)
                 return [remains.numbers[place] for place in range(len(messages))]
-            if remains.ours_alone:
-                self._take_back(since)
-                return self._write(records, messages)
             self._mend(remains)
             missing = [place for place in range(len(messages)) if place not in remains.numbers]
             added = self._write([records[place] for place in missing], [messages[place] for place in missing])

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _LONGEST_PAUSE = 0.05
 """Seconds between two attempts to get a lock; other programs hold it for milliseconds."""
+_CHUNK = 1024 * 1024
 _USED_HEADER = 28
 """Bytes of the fixed header that mean something."""
 _READ_ONLY = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
@@ -251,6 +252,23 @@ class JamFiles:
         for descriptor, piece in ((self.jdt, jdt), (self.jhr, jhr), (self.jdx, jdx)):
             if piece is not None:
                 disk.write_at(descriptor, piece[1], piece[0])
+
+    def write_again(self, since: Sizes) -> None:
+        """Write what stands behind these lengths once more; the lock is held.
+
+        When a sync fails the system may take what it could not write for written, and the next sync succeeds without
+        it. What we adopt may come from before such a sync.
+        """
+        sizes = self.sizes()
+        for descriptor, start, end in (
+            (self.jdt, since.jdt, sizes.jdt),
+            (self.jhr, since.jhr, sizes.jhr),
+            (self.jdx, since.jdx, sizes.jdx),
+            (self.jhr, 0, min(_USED_HEADER, sizes.jhr)),
+        ):
+            for offset in range(start, end, _CHUNK):
+                disk.write_at(descriptor, os.pread(descriptor, min(_CHUNK, end - offset), offset), offset)
+        self._unsynced = True
 
     def cut_back(self, sizes: Sizes) -> None:
         """Cut the files to these lengths where they are longer, index first; the lock is held."""
