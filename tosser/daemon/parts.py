@@ -13,7 +13,6 @@ from tosser.daemon.conditions import Conditions
 from tosser.daemon.dispatch import build_sending
 from tosser.daemon.holding import Holding
 from tosser.daemon.intake import archive_limits, build_archivers, build_reader, build_spool, inbounds
-from tosser.daemon.outbox import StateOutbox
 from tosser.daemon.pipeline import Pipeline
 from tosser.daemon.report import Reporter
 from tosser.daemon.room import build_room
@@ -21,7 +20,6 @@ from tosser.daemon.storing import Storing
 from tosser.errors import StateError, said
 from tosser.events.event import Node, source_of
 from tosser.events.payloads import dropped_event
-from tosser.events.publisher import Publisher
 from tosser.events.settings import MqttSettings, MqttVersion, TlsSettings
 from tosser.inbound.aside import AsideKeeper
 from tosser.inbound.quarantine import Quarantine
@@ -35,6 +33,7 @@ if TYPE_CHECKING:
     from tosser.config.model import Config
     from tosser.config.services import Mqtt
     from tosser.daemon.sending import Sending
+    from tosser.events.publisher import Publisher
     from tosser.inbound.ahead import Helper
     from tosser.inbound.spool import Spool
     from tosser.rules.network import Rulebook
@@ -124,6 +123,9 @@ def build_parts(
     watcher = Watcher([inbound.path for inbound in inbounds(config)], config.toss.poll)
     publisher = None
     if config.mqtt is not None and node is not None:
+        from tosser.daemon.outbox import StateOutbox  # noqa: PLC0415 - who has no broker need not wait for its library
+        from tosser.events.publisher import Publisher  # noqa: PLC0415 - as above
+
         publisher = Publisher(
             mqtt_settings(config.mqtt, main_address(rules)),
             StateOutbox(state, node, sending.standing),

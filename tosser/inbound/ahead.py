@@ -225,7 +225,7 @@ class _Balance:
     """
 
     def __init__(self) -> None:
-        self.share = 0.5
+        self.share = 0.75
         self._last = time.monotonic()
 
     def waited(self, seconds: float) -> None:
