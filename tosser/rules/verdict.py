@@ -120,6 +120,12 @@ class Judge:
         self._verdicts: dict[tuple[Reason, str, int], Verdict] = {}
         self._exports = exports_of(rules)
         self._sender = packet.echo_link
+        sender = packet.sender
+        self._own = {
+            (aka.net, aka.node) for aka in self._network.addresses if aka.zone == sender.zone and not aka.point
+        }
+        """We, as PATH lists us where it means the sender's zone."""
+        self._begins_here = packet.local or (bool(sender.point) and (sender.net, sender.node) in self._own)
 
     def judge(self, message: PackedMessage, text: MessageText, key: bytes | None) -> Verdict:
         """Decide on one message, given its dupe key (``None`` for netmail).
@@ -183,9 +189,7 @@ class Judge:
         if not text.path or sender.zone != area.aka.zone or find_value(text.kludges, b"RESCANNED") is not None:
             return None
         nodes, round_trip = _paths[text.path]
-        own = {(aka.net, aka.node) for aka in self._network.addresses if aka.zone == sender.zone and not aka.point}
-        begins_here = self._packet.local or (sender.point and (sender.net, sender.node) in own)
-        if not own.isdisjoint(nodes) and not (begins_here and len(nodes) == 1):
+        if not self._own.isdisjoint(nodes) and not (self._begins_here and len(nodes) == 1):
             return Reason.LOOP
         return Reason.CIRCULAR if round_trip else None
 
