@@ -14,7 +14,7 @@ FUZZ_CORPUS ?= $(HOME)/.cache/tosser-fuzz
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo test lint format bench fuzz clean compiled packages
+.PHONY: help demo test lint format bench fuzz crash clean compiled packages
 
 help: ## list these targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
@@ -40,6 +40,9 @@ bench: packages $(DEVELOPMENT) compiled ## measure speed, beside crashmail
 
 fuzz: $(DEVELOPMENT) ## look for input that breaks something: FUZZ_SECONDS (600), inputs kept in FUZZ_CORPUS
 	@$(BIN)/python -m tests.fuzz --seconds $(FUZZ_SECONDS) --corpus $(FUZZ_CORPUS)
+
+crash: packages $(DEVELOPMENT) ## kill it and cut its power at every step, and count what is lost or doubled (half an hour)
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m tests.crash
 
 clean: ## remove everything that was made here, the virtual environment too
 	@rm -rf $(VENV) build dist htmlcov .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache

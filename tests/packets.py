@@ -144,16 +144,16 @@ def messages_in(data: bytes) -> Iterator[Taken]:
 
 def packets_in(files: Iterable[Path]) -> list[bytes]:
     """Read packets, and those in ZIP bundles, in the order of the files."""
-    found: list[bytes] = []
-    for path in files:
-        data = path.read_bytes()
-        if data.startswith(b"PK"):
-            with zipfile.ZipFile(io.BytesIO(data)) as bundle:
-                assert bundle.testzip() is None
-                found += [bundle.read(name) for name in bundle.namelist()]
-        else:
-            found.append(data)
-    return found
+    return [packet for path in files for packet in packets_of(path.read_bytes())]
+
+
+def packets_of(data: bytes) -> list[bytes]:
+    """Give the packets of a ZIP bundle, or the packet itself."""
+    if not data.startswith(b"PK"):
+        return [data]
+    with zipfile.ZipFile(io.BytesIO(data)) as bundle:
+        assert bundle.testzip() is None
+        return [bundle.read(name) for name in bundle.namelist()]
 
 
 def number(field: bytes) -> int:

@@ -115,3 +115,29 @@ def test_duplicates_of_nothing(tmp_path: Path) -> None:
     """A file that is not there has no second name."""
     with pytest.raises(FileNotFoundError):
         disk.duplicate(tmp_path / "missing", tmp_path / "target")
+
+
+def test_directories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A directory is made with those above it, each name is on the disk, and one that is there is left alone."""
+    synced: list[Path] = []
+    monkeypatch.setattr(disk, "sync_directory", synced.append)
+    for _ in range(2):
+        disk.make_directory(tmp_path / "a" / "b")
+        assert synced == [tmp_path, tmp_path / "a"]
+    assert mode_of(tmp_path / "a" / "b") == disk.DIRECTORY_MODE
+
+
+def test_directories_made_meanwhile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody else may make it at the same moment; a file of that name is an error."""
+    make = disk.make_one_directory
+
+    def late(path: Path) -> None:
+        make(path)
+        make(path)
+
+    monkeypatch.setattr(disk, "make_one_directory", late)
+    disk.make_directory(tmp_path / "a")
+    monkeypatch.undo()
+    (tmp_path / "file").touch()
+    with pytest.raises(FileExistsError):
+        disk.make_directory(tmp_path / "file")

@@ -1,7 +1,11 @@
 """The one place for file changes that must survive: renames, appends, truncations, syncs and unlinks of mail.
 
-Having one place makes the order of writes reviewable, and lets the crash suite stop the process at each of them. All
-functions raise `OSError` as the system gives it; callers map it where they know what the file was for.
+Having one place makes the order of writes reviewable, and lets the crash suite stop the process at each of them: every
+function in the first half is one system call that changes something, or has it on the disk, and those in the second
+half are made of them. All raise `OSError` as the system gives it; callers map it where they know what the file was for.
+
+What goes past it: the state database, which SQLite writes; the lock file beside that; and scratch directories, whose
+content is a copy of something that is kept until a result is whole.
 """
 
 from __future__ import annotations
@@ -23,9 +27,16 @@ _NO_LINKS = frozenset({errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP,
 """What a file system says that is another one, or knows no second names."""
 
 
-def make_directory(path: Path) -> None:
-    """Create a directory and its parents, if absent, readable by the group only."""
-    path.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
+# --- single steps
+
+
+def make_one_directory(path: Path, mode: int = DIRECTORY_MODE) -> None:
+    """Create a directory.
+
+    Raises:
+        FileExistsError: there is something of that name.
+    """
+    path.mkdir(mode)
 
 
 def rename(source: Path, target: Path) -> None:
@@ -33,15 +44,14 @@ def rename(source: Path, target: Path) -> None:
     os.rename(source, target)  # noqa: PTH104 - os.rename never falls back to copying
 
 
-def claim(source: Path, target: Path) -> None:
-    """Rename, refusing to replace an existing target.
+def link(source: Path, target: Path) -> None:
+    """Give a file a second name on its file system, refusing to replace an existing one."""
+    os.link(source, target)
 
-    Raises:
-        FileExistsError: the target exists; the source is untouched.
-    """
-    if target.exists():
-        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target))
-    rename(source, target)
+
+def set_mode(path: Path, mode: int) -> None:
+    """Set the permissions of a file or directory."""
+    path.chmod(mode)
 
 
 def unlink(path: Path) -> None:
@@ -56,6 +66,27 @@ def remove_empty_directory(path: Path) -> None:
     except OSError as error:
         if error.errno not in {errno.ENOENT, errno.ENOTEMPTY}:
             raise
+
+
+def create(path: Path, mode: int = FILE_MODE) -> int:
+    """Open a file for writing, emptied if it was there; returns the descriptor.
+
+    A mode other than the usual one is set whatever the umask: who shares a directory with us must be able to work in
+    it.
+    """
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, FILE_MODE)
+    try:
+        if mode != FILE_MODE:
+            os.fchmod(descriptor, mode)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def open_or_create(path: Path) -> int:
+    """Open a file for reading and writing, as it is, or empty where there was none; returns the descriptor."""
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
 
 
 def write_at(descriptor: int, data: bytes | memoryview, offset: int) -> None:
@@ -101,20 +132,41 @@ def sync_directory(path: Path) -> None:
         os.close(descriptor)
 
 
-def create(path: Path, mode: int = FILE_MODE) -> int:
-    """Open a file for writing, emptied if it was there; returns the descriptor.
+def sync_everything() -> None:
+    """Wait until all that any process has written is on its disk.
 
-    A mode other than the usual one is set whatever the umask: who shares a directory with us must be able to work in
-    it.
+    A killed process leaves changes that are seen by all and are not yet on the disk. Whoever builds on what he found
+    has to have it there first: otherwise a power cut takes the foundation and leaves what stands on it.
     """
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, FILE_MODE)
+    os.sync()
+
+
+# --- what is made of them
+
+
+def make_directory(path: Path) -> None:
+    """Create a directory and its parents, if absent, readable by the group only; their names are on the disk."""
+    if path.is_dir():
+        return
+    if not path.parent.is_dir():
+        make_directory(path.parent)
     try:
-        if mode != FILE_MODE:
-            os.fchmod(descriptor, mode)
-    except BaseException:
-        os.close(descriptor)
-        raise
-    return descriptor
+        make_one_directory(path)
+    except FileExistsError:
+        if not path.is_dir():
+            raise
+    sync_directory(path.parent)
+
+
+def claim(source: Path, target: Path) -> None:
+    """Rename, refusing to replace an existing target.
+
+    Raises:
+        FileExistsError: the target exists; the source is untouched.
+    """
+    if target.exists():
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target))
+    rename(source, target)
 
 
 def duplicate(source: Path, target: Path, mode: int = FILE_MODE, *, sync: bool = True) -> None:
@@ -124,9 +176,9 @@ def duplicate(source: Path, target: Path, mode: int = FILE_MODE, *, sync: bool =
     """
     unlink(target)
     try:
-        os.link(source, target)
+        link(source, target)
         if stat.S_IMODE(target.stat().st_mode) != mode:
-            target.chmod(mode)
+            set_mode(target, mode)
     except OSError as error:
         if error.errno not in _NO_LINKS:
             raise
@@ -157,7 +209,7 @@ def write_new(path: Path, data: bytes, temporary: Path, mode: int = FILE_MODE) -
     """
     _write(temporary, [data], mode, sync=True)
     try:
-        os.link(temporary, path)
+        link(temporary, path)
     except OSError as error:
         if error.errno not in _NO_LINKS:
             raise

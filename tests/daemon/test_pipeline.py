@@ -6,11 +6,14 @@ import errno
 import os
 from typing import TYPE_CHECKING
 
-from tests.accounts import held, ledger_of
+import pytest
+
+from tests.accounts import about, held, ledger_of, log_of
 from tests.daemon.inside import parts_of
 from tests.mail import message, packet
 from tests.observe import nothing_waits
 from tests.peers.daemon import DONE, node
+from tosser import disk
 from tosser.daemon import pipeline as module
 from tosser.inbound.reading import Reader
 from tosser.reason import FileState
@@ -18,8 +21,6 @@ from tosser.reason import FileState
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-    import pytest
 
     from tests.peers.daemon import Node
     from tosser.inbound.spool import ClaimedFile
@@ -91,3 +92,35 @@ def test_without_syncs(tmp_path: Path) -> None:
     deliver(system, 1, 2)
     assert system.toss().code == DONE
     assert held(system, AREA) == 2
+
+
+@pytest.mark.parametrize(("sync", "syncs"), [("full", 1), ("none", 0)])
+def test_what_an_error_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sync: str, syncs: int) -> None:
+    """After an error of the disk, what was done before it is on the disk before the next pass builds on it."""
+    system = node(tmp_path, areas=[AREA], toss={"sync": sync})
+    deliver(system, 1)
+    synced: list[str] = []
+    monkeypatch.setattr(disk, "sync_everything", lambda: synced.append("all"))
+    with parts_of(system) as parts:
+        with monkeypatch.context() as broken:
+            broken.setattr(disk, "write_at", _fail)
+            assert parts.pipeline.toss().trouble
+        assert not synced
+        assert parts.pipeline.toss().files == {FileState.TOSSED: 1}
+        assert len(synced) == syncs
+    assert len(synced) == syncs
+    assert held(system, AREA) == 1
+
+
+def _fail(*_: object) -> None:
+    raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+
+@pytest.mark.parametrize(("sync", "settles"), [("full", True), ("none", False)])
+def test_after_a_kill(tmp_path: Path, sync: str, settles: bool) -> None:  # noqa: FBT001 - a case
+    """After a tosser that was killed, what it wrote is put on the disk first; after one that ended well it is there."""
+    system = node(tmp_path, areas=[AREA], toss={"sync": sync})
+    with system.start() as daemon:
+        daemon.kill()
+    assert bool(about(log_of(system.toss().stderr), "syncing_leftovers")) is settles
+    assert not about(log_of(system.toss().stderr), "syncing_leftovers")

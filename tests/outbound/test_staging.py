@@ -50,11 +50,11 @@ def test_synced(staging: Staging, monkeypatch: pytest.MonkeyPatch, count: int) -
 
 @pytest.mark.parametrize("count", [1, 3])
 def test_unsynced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int) -> None:
-    """Who wants no syncs gets none."""
-    for name in ("sync_file", "sync_directory"):
-        monkeypatch.delattr(disk, name)
+    """Who wants no syncs gets none, once the directory is there."""
     staging = Staging(tmp_path / "out", synced=False)
     staging.prepare()
+    for name in ("sync_file", "sync_directory"):
+        monkeypatch.delattr(disk, name)
     staging.write([(number, [b"x"]) for number in range(count)])
     assert staging.size(count - 1) == 1
 

@@ -141,3 +141,17 @@ def test_word_of_trouble(tmp_path: Path) -> None:
         assert trouble_told(tmp_path) == ""
         lock.tell("left behind")
     assert trouble_told(tmp_path) == ""
+
+
+def test_ends(tmp_path: Path) -> None:
+    """A lock tells whether the holder before ended well: not when it was killed, nor when it failed."""
+    with second_process(HOLD, tmp_path) as process:
+        process.kill()
+    with StateLock(tmp_path) as lock:
+        assert lock.left_behind
+    with StateLock(tmp_path) as lock:
+        assert not lock.left_behind
+    with pytest.raises(ValueError, match="ours"), StateLock(tmp_path):
+        raise ValueError("ours")
+    with StateLock(tmp_path) as lock:
+        assert lock.left_behind

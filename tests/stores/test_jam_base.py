@@ -125,15 +125,15 @@ def test_each_file_is_written_once(base: JamBase, monkeypatch: pytest.MonkeyPatc
     assert written[2:] == [(".jdx", 800), (".jhr", 8)]
 
 
-def test_sync_covers_files_and_new_directories(base: JamBase, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A sync takes texts, headers, index in this order, then directories with new names; the next has nothing to do."""
+def test_sync_covers_files_and_names(base: JamBase, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sync takes texts, headers, index, in this order, then the directory of new files; the next does nothing."""
     synced: list[str] = []
     monkeypatch.setattr(disk, "sync_file", lambda fd: synced.append(Path(f"/proc/self/fd/{fd}").readlink().suffix))
     monkeypatch.setattr(disk, "sync_directory", lambda directory: synced.append(directory.name))
     base.append([sample(0)], wait=1)
     base.close()
     base.sync()
-    assert synced == [".jdt", ".jhr", ".jdx", path.parent.parent.name, path.parent.name]
+    assert synced == [path.parent.parent.name, ".jdt", ".jhr", ".jdx", path.parent.name]
     base.sync()
     assert len(synced) == 5
 

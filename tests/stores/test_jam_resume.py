@@ -359,6 +359,24 @@ def test_creation_was_cut_off(tmp_path: Path, header: bytes) -> None:
     case.check()
 
 
+@pytest.mark.parametrize("suffixes", [[".jdt"], [".jdx"], [".jdt", ".jdx"], [".jhr"]])
+def test_names_were_lost(tmp_path: Path, suffixes: list[str]) -> None:
+    """Of a base that we made, a power cut may keep the header and lose the names of the other files, or keep them."""
+    case = scene(tmp_path / "AREA", 0)
+    case.append()
+    for suffix in suffixes:
+        file_of(case.path, suffix).unlink()
+    case.check()
+
+
+def test_files_of_others_are_not_made_again(tmp_path: Path) -> None:
+    """A base that existed before and has lost a file is refused."""
+    case = scene(tmp_path / "AREA")
+    file_of(case.path, ".jdt").unlink()
+    with pytest.raises(StoreError, match="jdt is missing"):
+        case.resume()
+
+
 def test_a_broken_header_of_others_is_not_replaced(tmp_path: Path) -> None:
     """A base that existed before and has lost its header is refused."""
     case = scene(tmp_path / "AREA")

@@ -20,7 +20,7 @@ from tosser.daemon import collector, logs
 from tosser.daemon.clock import ClockWatch
 from tosser.daemon.conditions import CONFIGURATION, Conditions
 from tosser.daemon.notify import Notifier
-from tosser.daemon.parts import build_node, make_directories
+from tosser.daemon.parts import build_node, make_directories, sync_leftovers
 from tosser.daemon.service import Service
 from tosser.errors import ConfigError, ConfigProblem, StateError
 from tosser.events.payloads import config_event
@@ -52,6 +52,7 @@ def run_daemon(path: Path, config: Config, environ: Mapping[str, str]) -> None:
     _ask_for_descriptors()
     make_directories(config)
     with Helper() as helper, StateLock(config.paths.state) as lock:
+        sync_leftovers(config, lock)
         state = State(config.paths.state)
         try:
             state.verify()

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from tosser.daemon import collector, logs
-from tosser.daemon.parts import build_parts, make_directories
+from tosser.daemon.parts import build_parts, make_directories, sync_leftovers
 from tosser.daemon.pipeline import MAX_ATTEMPTS, PassReport
 from tosser.inbound.ahead import Helper
 from tosser.state.lock import StateLock
@@ -34,7 +34,8 @@ def toss_once(config: Config) -> PassReport:
     logs.configure(config.log.level, config.log.format)
     collector.spare()
     make_directories(config)
-    with Helper() as helper, StateLock(config.paths.state):
+    with Helper() as helper, StateLock(config.paths.state) as lock:
+        sync_leftovers(config, lock)
         clean = ended_well(config.paths.state)
         state = State(config.paths.state)
         try:

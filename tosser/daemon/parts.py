@@ -6,6 +6,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import structlog
+
 from tosser import __version__, disk
 from tosser.config.values import SyncMode
 from tosser.config.world import build_rulebook
@@ -37,7 +39,10 @@ if TYPE_CHECKING:
     from tosser.inbound.ahead import Helper
     from tosser.inbound.spool import Spool
     from tosser.rules.network import Rulebook
+    from tosser.state.lock import StateLock
     from tosser.state.state import State
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +67,16 @@ class Parts:
             self.state.add_events([(event.id, event.topic, event.payload)], now)
 
     def close(self) -> None:
-        """Close what holds files, and end what has threads."""
-        self.pipeline.close()
-        self.shelf.close()
+        """Close what holds files, and end what has threads.
+
+        Raises:
+            OSError: the disk failed again.
+        """
+        try:
+            self.pipeline.sync_leftovers()
+        finally:
+            self.pipeline.close()
+            self.shelf.close()
 
 
 def build_parts(
@@ -147,6 +159,17 @@ def make_directories(config: Config) -> None:
             disk.make_directory(path)
         except OSError as error:
             raise StateError(said(error, path)) from error
+
+
+def sync_leftovers(config: Config, lock: StateLock) -> None:
+    """After a process that did not end well, have all that it wrote on the disk before anything is built on it.
+
+    What such a process wrote is seen by us, and may be lost in a power cut while what we do because of it is not: a
+    message would be found in its base and its packet deleted, and then only the base would forget.
+    """
+    if lock.left_behind and config.toss.sync is SyncMode.FULL:
+        log.info("syncing_leftovers", why="the tosser before did not end well")
+        disk.sync_everything()
 
 
 def build_node(config: Config) -> Node | None:

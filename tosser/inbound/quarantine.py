@@ -249,9 +249,7 @@ class Quarantine:
 
     def _directory(self, state: FileState) -> Path:
         directory = self._root / _DIRECTORIES[state]
-        if not directory.is_dir():
-            disk.make_directory(directory)
-            disk.sync_directory(self._root)
+        disk.make_directory(directory)
         return directory
 
     def _find(self, entry: str) -> Path | None:

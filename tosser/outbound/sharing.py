@@ -9,6 +9,8 @@ from __future__ import annotations
 import stat
 from typing import TYPE_CHECKING
 
+from tosser import disk
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -24,6 +26,8 @@ def file_mode(directory: Path) -> int:
 def make_shared(directory: Path, root: Path) -> None:
     """Make a directory, and those above it, as open as the outbound's root; existing ones stay as they are.
 
+    A name that is made here is on the disk: what is synced in a directory is lost with it.
+
     Raises:
         OSError: it cannot be made; ``FileNotFoundError`` also when somebody removes one above it meanwhile.
     """
@@ -33,9 +37,10 @@ def make_shared(directory: Path, root: Path) -> None:
         make_shared(directory.parent, root)
     mode = stat.S_IMODE(root.stat().st_mode) if root.is_dir() else _OWN_MODE
     try:
-        directory.mkdir(mode & 0o777)
+        disk.make_one_directory(directory, mode & 0o777)
     except FileExistsError:
         return
     # The sandbox of the unit (RestrictSUIDSGID) forbids to set the set-group-ID bit, even where it is inherited.
     if stat.S_IMODE(directory.stat().st_mode) != mode:
-        directory.chmod(mode)
+        disk.set_mode(directory, mode)
+    disk.sync_directory(directory.parent)

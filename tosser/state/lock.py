@@ -26,10 +26,14 @@ class StateLock:
     """Holds ``tosser.lock`` in the state directory for as long as the process, or the ``with`` block, lives.
 
     The lock is the kernel's (an open file description lock), so it is gone when the process is, however it ended. The
-    file names the holder.
+    file names the holder, and nobody when the last one ended well.
+
+    Attributes:
+        left_behind: whether the holder before us was killed or failed, so that changes of his may not be on the disk.
     """
 
     def __init__(self, directory: Path) -> None:
+        self.left_behind = False
         self._path = directory / LOCK_NAME
         self._descriptor = -1
 
@@ -56,6 +60,8 @@ class StateLock:
         self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
     ) -> None:
         """Release the lock; the file stays, so that two processes never lock two files of one name."""
+        if kind is None:
+            os.ftruncate(self._descriptor, 0)
         os.close(self._descriptor)
         self._descriptor = -1
 
@@ -71,6 +77,7 @@ class StateLock:
         wanted = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
         try:
             fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, wanted)
+            self.left_behind = os.fstat(descriptor).st_size > 0
             _write(descriptor, "")
         except BlockingIOError as error:
             process = _process_named_in(descriptor) or "unknown"

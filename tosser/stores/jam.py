@@ -70,7 +70,7 @@ class JamBase:
         if not messages:
             return []
         records = [message.record or build_record(message) for message in messages]
-        with self._files.locked(wait):
+        with self._files.locked(wait, partial=since.jhr == 0):
             if since.jhr == 0 and not self._has_header():
                 self._files.cut_back(Sizes(0, 0, 0))  # creation was cut off: nobody can have written here since
             self._files.begin()

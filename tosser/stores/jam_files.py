@@ -84,11 +84,12 @@ class JamFiles:
             yield
 
     @contextmanager
-    def locked(self, wait: float) -> Iterator[None]:
+    def locked(self, wait: float, *, partial: bool = False) -> Iterator[None]:
         """Hold the lock of the base, creating the files if there are none.
 
         Args:
             wait: seconds to keep trying.
+            partial: create also those that are missing beside a header: their making was ours, and was cut off.
 
         Raises:
             StoreLocked: another thread or program kept it for longer.
@@ -99,7 +100,7 @@ class JamFiles:
             raise StoreLocked(self.path, "another part of this program keeps the base locked")
         try:
             with self._mapped():
-                self._lock(deadline)
+                self._lock(deadline, partial=partial)
                 self._held = True
                 try:
                     yield
@@ -109,11 +110,11 @@ class JamFiles:
         finally:
             self._guard.release()
 
-    def _lock(self, deadline: float) -> None:
+    def _lock(self, deadline: float, *, partial: bool) -> None:
         pause = 0.001
         while True:
             if not self._writable:
-                self._open(create=True)
+                self._open(create=True, partial=partial)
             try:
                 fcntl.lockf(self.jhr, fcntl.LOCK_EX | fcntl.LOCK_NB, 1)
             except (BlockingIOError, PermissionError):
@@ -167,7 +168,7 @@ class JamFiles:
             return False
         return True
 
-    def _open(self, *, create: bool) -> None:
+    def _open(self, *, create: bool, partial: bool = False) -> None:
         self._close()
         jhr = _find(self.path, ".jhr")
         upper = jhr.suffix.isupper()
@@ -175,8 +176,8 @@ class JamFiles:
         if not jhr.exists():
             if not create:
                 raise StoreError(self.path, "there is no message base here")
-            self._make_directory(jhr.parent)
-        elif jhr.stat().st_size > FIXED_HEADER_LENGTH:
+            disk.make_directory(jhr.parent)
+        elif jhr.stat().st_size > FIXED_HEADER_LENGTH and not partial:
             for name in (jdt, jdx):
                 if not name.exists():
                     raise StoreError(self.path, f"the base is broken: {name.name} is missing")
@@ -193,22 +194,16 @@ class JamFiles:
         self._names = (jhr, jdt, jdx)
 
     def _open_one(self, name: Path, *, create: bool) -> int:
-        flags = os.O_RDWR | os.O_CLOEXEC
         if create and not name.exists():
-            flags |= os.O_CREAT
             self._unsynced_directories.add(name.parent)
+            return disk.open_or_create(name)
         try:
-            return os.open(name, flags, disk.FILE_MODE)
+            return os.open(name, os.O_RDWR | os.O_CLOEXEC)
         except OSError as error:
             if create or error.errno not in _READ_ONLY:
                 raise
             self._writable = False
             return os.open(name, os.O_RDONLY | os.O_CLOEXEC)
-
-    def _make_directory(self, path: Path) -> None:
-        absent = [directory for directory in (path, *path.parents) if not directory.exists()]
-        disk.make_directory(path)
-        self._unsynced_directories.update(directory.parent for directory in absent)
 
     # --- what is in them
 
