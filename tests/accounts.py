@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from tests.observe import stored
 from tosser.reason import FileState
 from tosser.state.state import State
-from tosser.stores.jam_reader import JamReader
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,8 +48,8 @@ def kept_at(system: Node, note: Note) -> Path:
 
 
 def log_of(text: str) -> list[LogLine]:
-    """Parse a JSON log; every line must be one."""
-    return [json.loads(line) for line in text.splitlines()]
+    """Parse a JSON log; every line must be one. The last may be in the writing."""
+    return [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
 
 
 def about(log: list[LogLine], event: str, **facts: object) -> list[LogLine]:
@@ -58,6 +58,5 @@ def about(log: list[LogLine], event: str, **facts: object) -> list[LogLine]:
 
 
 def held(system: Node, tag: str) -> int:
-    """Count the messages in the base of an area; without a base there are none."""
-    base = system.bases / tag.lower()
-    return sum(1 for _ in JamReader(base).messages()) if base.with_name(f"{base.name}.jhr").exists() else 0
+    """Count the messages in the base of an area; without a base, or while it is being made, there are none."""
+    return stored(system.bases / tag.lower()).total()

@@ -128,7 +128,7 @@ def test_directories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_directories_made_meanwhile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Somebody else may make it at the same moment; a file of that name is an error."""
+    """Somebody else may make it at the same moment; a file in its place, or above it, is an error."""
     make = disk.make_one_directory
 
     def late(path: Path) -> None:
@@ -141,3 +141,5 @@ def test_directories_made_meanwhile(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     (tmp_path / "file").touch()
     with pytest.raises(FileExistsError):
         disk.make_directory(tmp_path / "file")
+    with pytest.raises(NotADirectoryError):
+        disk.make_directory(tmp_path / "file" / "b")

@@ -148,7 +148,7 @@ def make_directory(path: Path) -> None:
     """Create a directory and its parents, if absent, readable by the group only; their names are on the disk."""
     if path.is_dir():
         return
-    if not path.parent.is_dir():
+    if not path.parent.exists():
         make_directory(path.parent)
     try:
         make_one_directory(path)
