@@ -25,14 +25,14 @@ def _append_again() -> None:
 
 def _delete_early() -> None:
     """Input is deleted before its messages are stored."""
-    store = Pipeline._store
+    carry_out = Pipeline._carry_out
 
-    def early(pipeline: Pipeline, work: Any) -> Any:  # noqa: ANN401 - as it is called
+    def early(pipeline: Pipeline, work: Any, claims: Any) -> Any:  # noqa: ANN401 - as it is called
         done = {outcome.claim for outcome in work.plan.decision.outcomes if not outcome.kept and not outcome.reason}
         pipeline._spool.finish(*[file for file in pipeline._spool.claimed() if file.claim in done])
-        return store(pipeline, work)
+        return carry_out(pipeline, work, claims)
 
-    Pipeline._store = early  # type: ignore[assignment, method-assign]
+    Pipeline._carry_out = early  # type: ignore[assignment, method-assign]
 
 
 def _sync_no_bases() -> None:

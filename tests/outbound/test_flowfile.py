@@ -42,6 +42,17 @@ def test_what_was_sent_is_not_named_again(tmp_path: Path) -> None:
     assert (tmp_path / f"{STEM}.flo").read_bytes() == b"~/out/0000ffff.mo0\n"
 
 
+@pytest.mark.parametrize(
+    "debris", [b"\0" * 30, b"\0" * 3000, b"^/out/0000f", b"^/out/0000ff\0\0\0", b"^", b"^/out/0000ffff.mo0"]
+)
+def test_debris_of_a_power_cut(tmp_path: Path, debris: bytes) -> None:
+    """What is left of a line that was being added makes room for it when it is added again."""
+    (tmp_path / f"{STEM}.flo").write_bytes(b"~/out/0000fffe.mo0\n" + debris)
+    FlowFiles(tmp_path, STEM).add(Flavour.NORMAL, [BUNDLE, Path("/out/b")])
+    lines = (tmp_path / f"{STEM}.flo").read_bytes()
+    assert sorted(lines.splitlines()) == sorted([b"~/out/0000fffe.mo0", b"^/out/0000ffff.mo0", b"^/out/b"])
+
+
 @pytest.mark.parametrize("name", ["000100C9.FLO", "000100c9.Flo"])
 def test_another_spelling(tmp_path: Path, name: str) -> None:
     """A flow file in capitals is used, unless there is one as we write it."""
@@ -54,10 +65,10 @@ def test_another_spelling(tmp_path: Path, name: str) -> None:
 
 
 def test_a_line_cut_off(tmp_path: Path) -> None:
-    """Behind a line that ends in the middle, of a machine that lost its power, a new one begins."""
-    (tmp_path / f"{STEM}.flo").write_bytes(b"^/a\n^/out/0000ff")
+    """Behind a line without an end that is not the beginning of ours a new one begins."""
+    (tmp_path / f"{STEM}.flo").write_bytes(b"^/a\n^/out/0000fe")
     FlowFiles(tmp_path, STEM).add(Flavour.NORMAL, [BUNDLE])
-    assert (tmp_path / f"{STEM}.flo").read_bytes() == b"^/a\n^/out/0000ff\n^/out/0000ffff.mo0\n"
+    assert (tmp_path / f"{STEM}.flo").read_bytes() == b"^/a\n^/out/0000fe\n^/out/0000ffff.mo0\n"
 
 
 def test_what_waits(tmp_path: Path) -> None:

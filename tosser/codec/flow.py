@@ -144,6 +144,20 @@ def missing_lines(data: bytes, lines: Iterable[FlowLine]) -> bytes:
     return b"\n" + added if added and data and not data.endswith(b"\n") else added
 
 
+def without_debris(data: bytes, lines: Iterable[FlowLine]) -> bytes:
+    """Give a flow file without what a power cut has left of lines that were being added: zeros, or a first part.
+
+    Args:
+        data: the flow file as it is.
+        lines: those that were being added, as they will be again.
+    """
+    whole = data.rstrip(b"\0")
+    stump = whole[whole.rfind(b"\n") + 1 :]
+    if stump and any(_build_line(line).startswith(stump) for line in lines):
+        return whole[: -len(stump)]
+    return whole
+
+
 def _build_line(line: FlowLine) -> bytes:
     if _UNWRITABLE.fullmatch(line.path) or not line.path:
         raise FormatError(f"{line.path!r} cannot stand in a flow file: it is relative or has a line end or end blank")

@@ -52,6 +52,7 @@ class Parts:
     rules: Rulebook
     spool: Spool
     shelf: Shelf
+    storing: Storing
     pipeline: Pipeline
     sending: Sending
     watcher: Watcher
@@ -73,7 +74,7 @@ class Parts:
             OSError: the disk failed again.
         """
         try:
-            self.pipeline.sync_leftovers()
+            self.storing.sync_leftovers()
         finally:
             self.pipeline.close()
             self.shelf.close()
@@ -116,14 +117,14 @@ def build_parts(
     sending = build_sending(config, rules, state, conditions)
     archivers = build_archivers(config)
     reader = build_reader(config, helper)
+    synced = config.toss.sync is SyncMode.FULL
+    storing = Storing(shelf, state, lock_wait=config.toss.lock_wait, synced=synced, beat=beat)
     pipeline = Pipeline(
         spool=spool,
         reader=reader,
         keeper=AsideKeeper(Quarantine(config.paths.state), archive_limits(config), archivers),
         state=state,
-        storing=Storing(
-            shelf, state, lock_wait=config.toss.lock_wait, synced=config.toss.sync is SyncMode.FULL, beat=beat
-        ),
+        storing=storing,
         sending=sending,
         holding=Holding(spool, reader, state, conditions, rules),
         room=build_room(config),
@@ -145,7 +146,7 @@ def build_parts(
             version=__version__,
             started=time.time() if since is None else since,
         )
-    return Parts(rules, spool, shelf, pipeline, sending, watcher, publisher, node, state, conditions)
+    return Parts(rules, spool, shelf, storing, pipeline, sending, watcher, publisher, node, state, conditions)
 
 
 def make_directories(config: Config) -> None:

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from tosser import disk
 from tosser.daemon.logs import tell
 from tosser.daemon.storing import Work
 from tosser.errors import InputError, StateError, StoreError, said
@@ -148,7 +147,6 @@ class Pipeline:
         self._trusted: set[str] = set()
         self._failed: set[str] = set()
         self._unreadable: dict[str, tuple[float, str]] = {}
-        self._in_doubt = False
         self._report = PassReport()
         self._finisher = ThreadPoolExecutor(1, thread_name_prefix="tosser-finish")
         self._unsettled: _Unsettled | None = None
@@ -178,7 +176,7 @@ class Pipeline:
         self._report = PassReport()
         self._storing.begin_pass()
         try:
-            self.sync_leftovers()
+            self._storing.sync_leftovers()
             self._heed_people()
             self._carry_out_open_batches()
             self._toss_leftovers()
@@ -188,21 +186,11 @@ class Pipeline:
             self._report.held = self._holding.waiting()
         except (StateError, StoreError, OSError) as error:
             self._report.trouble = said(error) if isinstance(error, OSError) else str(error)
-            self._in_doubt = True
+            self._storing.doubt()
             log.error("toss_stopped", error=self._report.trouble, input="kept")  # noqa: TRY400 - a sentence
         unreadable = [text for _, text in self._unreadable.values()]
         self._report.trouble = self._report.trouble or "; ".join((*unreadable, *self._report.stuck))
         return self._report
-
-    def sync_leftovers(self) -> None:
-        """After an error, have what was done before it on the disk: what is found done is not done, nor synced, again.
-
-        Raises:
-            OSError: the disk failed.
-        """
-        if self._in_doubt and self._synced:
-            disk.sync_everything()
-        self._in_doubt = False
 
     def _toss_files(self, files: Sequence[ClaimedFile]) -> None:
         """Read the files and toss them batch by batch; a surprise makes each a suspect, to be looked at alone."""
@@ -328,7 +316,7 @@ class Pipeline:
             log.exception("toss_failed", files=[describe(file).name for file in claims.values()], input="kept")
             self._trusted.difference_update(claims)
             self._failed.update(claims)
-            self._in_doubt = True
+            self._storing.doubt()
             self._report.surprised = True
 
     def _must_rest(self) -> bool:

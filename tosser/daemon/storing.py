@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tosser import disk
 from tosser.errors import StoreError, StoreLocked
 
 if TYPE_CHECKING:
@@ -63,6 +64,21 @@ class Storing:
         self._beat = beat
         self._locked: set[str] = set()
         self._failing: dict[str, str] = {}
+        self._in_doubt = False
+
+    def doubt(self) -> None:
+        """Note an error after which nobody knows what of the things done before it is on the disk."""
+        self._in_doubt = True
+
+    def sync_leftovers(self) -> None:
+        """After an error, have what was done before it on the disk: what is found done is not done, nor synced, again.
+
+        Raises:
+            OSError: the disk failed.
+        """
+        if self._in_doubt and self._synced:
+            disk.sync_everything()
+        self._in_doubt = False
 
     def begin_pass(self) -> None:
         """Forget which bases are in trouble: all batches that wait are tried again now."""
@@ -119,6 +135,8 @@ class Storing:
         self._failing[path] = str(error)
         if isinstance(error, StoreLocked):
             self._locked.add(path)
+        else:
+            self.doubt()
         return error
 
     def _append(self, work: Work, target: Target, messages: list[BaseMessage]) -> list[int]:

@@ -15,6 +15,7 @@ from tosser.codec.flow import (
     is_flow_name,
     missing_lines,
     parse_flow,
+    without_debris,
 )
 from tosser.errors import FormatError, StoreError
 from tosser.outbound.sharing import file_mode
@@ -90,7 +91,11 @@ class FlowFiles:
         descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         try:
             data = path.read_bytes()
-            disk.write_at(descriptor, missing_lines(data, lines), len(data))
+            whole = without_debris(data, lines)
+            added = missing_lines(whole, lines)
+            disk.write_at(descriptor, added, len(whole))
+            if len(whole) + len(added) < len(data):
+                disk.truncate(descriptor, len(whole) + len(added))
             if self._synced:
                 disk.sync_file(descriptor)
         finally:
