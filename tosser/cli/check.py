@@ -9,8 +9,9 @@ import typer
 
 from tosser.cli.context import load
 from tosser.cli.output import Exit, JsonOption, say, say_json
-from tosser.config.environment import check_environment
+from tosser.config.environment import Finding, check_environment
 from tosser.config.loading import find_config
+from tosser.daemon.nodelists import build_nodelists
 from tosser.errors import ConfigError
 from tosser.state.lock import holder
 
@@ -29,7 +30,8 @@ def check(context: typer.Context, *, as_json: JsonOption = False) -> None:
             raise
         say_json({"path": str(path), "ok": False, "problems": [asdict(problem) for problem in error.problems]})
         raise typer.Exit(Exit.CONFIG) from None
-    findings = check_environment(config)
+    lists = [each.trouble for each in build_nodelists(config).lists if each.trouble]
+    findings = [*check_environment(config), *(Finding(error=False, what=f"nodelist {what}") for what in lists)]
     process = holder(config.paths.state)
     errors = [finding for finding in findings if finding.error]
     if as_json:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tosser.config.complaint import Complaint, Gaps, suggest
+from tosser.config.nodelists import check_nodelists
 from tosser.config.world import World
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ def check(config: Config, gaps: Gaps) -> list[Complaint]:
         *world.complaints,
         *_check_paths(config, gaps),
         *_check_fileboxes(config, gaps),
+        *check_nodelists(config.nodelists, list(config.networks), gaps),
         *_check_archivers(config, gaps),
         *_check_mqtt(config, gaps),
     ]

@@ -14,6 +14,7 @@ from pydantic_core import CoreSchema
 
 from tosser.codec.flow import Flavour
 from tosser.codec.packet_header import PacketType
+from tosser.config.nodelists import NodelistEntry
 from tosser.config.section import Section, duration, size
 from tosser.config.services import ArchiverEntry, Limits, Log, Metrics, Mqtt, Toss
 from tosser.config.values import (
@@ -315,6 +316,9 @@ class Config(Section):
     area_defaults: AreaDefaults = Field(default=AreaDefaults(), description="What holds for every area.")
     areas: tuple[AreaEntry, ...] = Field(default=(), description="The echomail areas.")
     netmail: Netmail = Field(default=Netmail(), description="Where netmail is kept and where it goes.")
+    nodelists: tuple[NodelistEntry, ...] = Field(
+        default=(), description="Nodelists and point lists, the first to count first."
+    )
     archivers: dict[str, ArchiverEntry] = Field(
         default={}, description="Programs for archives other than ZIP and tar, by a name of your choice."
     )

@@ -15,6 +15,7 @@ from tosser.daemon.conditions import Conditions
 from tosser.daemon.dispatch import build_sending
 from tosser.daemon.holding import Holding
 from tosser.daemon.intake import archive_limits, build_archivers, build_reader, build_spool, inbounds
+from tosser.daemon.nodelists import build_nodelists
 from tosser.daemon.pipeline import Pipeline
 from tosser.daemon.report import Reporter
 from tosser.daemon.room import build_room
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from tosser.address import Address
     from tosser.config.model import Config
     from tosser.config.services import Mqtt
+    from tosser.daemon.nodelists import Nodelists
     from tosser.daemon.sending import Sending
     from tosser.events.publisher import Publisher
     from tosser.inbound.ahead import Helper
@@ -55,6 +57,7 @@ class Parts:
     storing: Storing
     pipeline: Pipeline
     sending: Sending
+    nodelists: Nodelists
     watcher: Watcher
     publisher: Publisher | None
     node: Node | None
@@ -146,7 +149,20 @@ def build_parts(
             version=__version__,
             started=time.time() if since is None else since,
         )
-    return Parts(rules, spool, shelf, storing, pipeline, sending, watcher, publisher, node, state, conditions)
+    return Parts(
+        rules=rules,
+        spool=spool,
+        shelf=shelf,
+        storing=storing,
+        pipeline=pipeline,
+        sending=sending,
+        nodelists=build_nodelists(config),
+        watcher=watcher,
+        publisher=publisher,
+        node=node,
+        state=state,
+        conditions=conditions,
+    )
 
 
 def make_directories(config: Config) -> None:

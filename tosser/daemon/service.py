@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from tosser.daemon.conditions import CLOCK, INBOUND, METRICS, SPACE, TOSS
+from tosser.daemon.conditions import CLOCK, INBOUND, METRICS, NODELISTS, SPACE, TOSS
 from tosser.daemon.metrics import MetricsServer, StateCollector
 from tosser.daemon.parts import build_parts
 from tosser.errors import TosserError
@@ -165,13 +165,14 @@ class Service:
     # --- around it
 
     async def _keep_house(self) -> None:
-        """Bound the outbox and look at backlogs every minute, forget what is old every hour.
+        """Bound the outbox, look at backlogs and for new nodelists every minute, forget what is old every hour.
 
         What a crash left is looked at before.
         """
         await self._first_pass.wait()
         for minute in count():
             trusted = not self._clock.look()
+            await self._look_at_nodelists()
             try:
                 await asyncio.to_thread(self._bound_outbox, time.time(), by_age=trusted)
                 await asyncio.to_thread(self._parts.sending.note_standings)
@@ -181,6 +182,15 @@ class Service:
                 log.error("housekeeping_failed", error=str(error))  # noqa: TRY400 - a sentence, not a traceback
             log.debug("house_kept", by_age=trusted)
             await asyncio.sleep(HOUSE_SECONDS)
+
+    async def _look_at_nodelists(self) -> None:
+        """Take newer nodelists into use; one that is missing or broken is a condition, and the old one stays."""
+        nodelists = self._parts.nodelists
+        for each in await asyncio.to_thread(nodelists.look):
+            log.info(
+                "nodelist_read", file=str(each.file.path), day=str(each.file.day), entries=len(each.parsed.entries)
+            )
+        await self._say({NODELISTS: nodelists.trouble})
 
     def _forget(self, now: float) -> None:
         rules = self._parts.rules
