@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from tests.corpus import damaged, echo_text, message, netmail, packet, packet_header
 from tests.fuzz.target import pure
+from tests.nodelists import LINES, POINT_LINES, body_of, nodelist
 from tosser.address import Address, AddressPattern
 from tosser.cli.packet_facts import packet_facts, read_packet, spans
 from tosser.codec import kludge
@@ -38,6 +39,9 @@ from tosser.codec.jam import (
 from tosser.codec.jam_message import build_record, read_message
 from tosser.codec.message import _split_any, _split_usual, build_text, msgid, origin_address, reply, split_text
 from tosser.codec.message_parts import clean_text, join_text, text_parts
+from tosser.codec.nodelist import Nodelist
+from tosser.codec.nodelist_flags import services_of
+from tosser.codec.nodelist_lines import ListKind, parse_list
 from tosser.codec.packed_message import MessageDecoder
 from tosser.codec.packet import PacketReader, build_packet, parse_packet
 from tosser.codec.packet_header import build_packet_header, parse_packet_header
@@ -271,6 +275,22 @@ def check_zip_directory(data: bytes) -> None:
             assert parse_directory(grown[found.offset : -END_SIZE], found) == [*names, b"new.pkt"]
 
 
+# --- nodelists
+
+
+def check_nodelist(data: bytes) -> None:
+    """A list is refused, or each system in it is found by its address, and nobody stands above himself."""
+    for kind in ListKind:
+        with suppress(FormatError):
+            parsed = parse_list(data.splitlines(keepends=True), kind=kind, zone=1337)
+            lists = Nodelist([parsed.table("", "x")])
+            for entry in parsed.entries.values():
+                assert lists.find(entry.address) is entry
+                above = [each.address for _, each in lists.above(entry.address)]
+                assert len({entry.address, *above}) == len(above) + 1
+                assert all(1 <= service.port <= 0xFFFF for service in services_of(entry))
+
+
 # --- inputs to begin with
 
 
@@ -344,6 +364,7 @@ TARGETS = (
     ),
     pure("jam", check_jam, _jam, 600),
     pure("flow", check_flow, _lines(b"^/out/a.mo0\n#/out/b.pkt\r\n~/sent\n\n@keep\n"), 400),
+    pure("nodelist", check_nodelist, lambda: [nodelist(LINES[5:9]), b"".join(body_of(POINT_LINES))], 600),
     pure("names", check_names, _lines(b"0000FFFF.MO0", b"1.2.3.4.su1", b"a.pkt", b"..\\x", b"PK\3\4"), 600),
     pure("zip-directory", check_zip_directory, _archive, 600),
 )

@@ -191,8 +191,11 @@ class _Reader:
         return (*self.boss[:3], value) if self.boss and value else None
 
     def _add(self, number: int, entry: NodeEntry, key: Key) -> None:
-        if self.entries.setdefault(key, entry) is not entry:
-            self._skip(number, f"{entry.address} is in line {self.entries[key].line} already")
+        first = self.entries.setdefault(key, entry)
+        if first is not entry:
+            two_offices = {first.keyword, entry.keyword} <= _ABOVE and first.keyword is not entry.keyword
+            if not two_offices:  # small networks have one system as zone, region and net of one number
+                self._skip(number, f"{entry.address.without_domain} is in line {first.line} already")
             return
         if entry.text.count(",") < _COMMAS:
             self._warn(number, "it has less than seven fields")

@@ -1,7 +1,7 @@
 """The nodelists of the configuration: read, and read again when a newer file is there.
 
 One that cannot be read, or does not have its checksum, is told and passed over: the list that was in force stays, and
-after a start the next older one is taken.
+after a start or a reload the next older file is taken.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from tosser.codec.nodelist import Nodelist
 from tosser.codec.nodelist_lines import parse_list
 from tosser.daemon.intake import build_archivers
 from tosser.daemon.nodelist_files import find_files, newest_first, open_list
-from tosser.errors import FormatError, TosserError
+from tosser.errors import FormatError, TosserError, said
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -90,7 +90,7 @@ class WatchedList:
         try:
             found = find_files(self.source.path)
         except OSError as error:
-            self._seen, self.trouble = None, self._told(f"{error.filename}: {error.strerror}")
+            self._seen, self.trouble = None, self._told(said(error))
             return False
         if found == self._seen:
             return False
@@ -110,7 +110,8 @@ class WatchedList:
                 self.loaded = LoadedList(file, self._read(file.path))
                 break
             except OSError as error:
-                wrong.append(f"{file.path}: {error.strerror or error}")
+                self._seen = None  # the file may be as it was when it can be read: try again
+                wrong.append(said(error, file.path))
             except TosserError as error:
                 wrong.append(f"{file.path}: {error}")
         self.trouble = self._told("; ".join(wrong)) if wrong else ""

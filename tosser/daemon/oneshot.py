@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from tosser.daemon import collector, logs
+from tosser.daemon.conditions import NODELISTS
 from tosser.daemon.parts import build_parts, make_directories, sync_leftovers
 from tosser.daemon.pipeline import MAX_ATTEMPTS, PassReport
 from tosser.inbound.ahead import Helper
@@ -42,6 +43,7 @@ def toss_once(config: Config) -> PassReport:
             if not clean:
                 state.verify()
             parts = build_parts(config, state, helper=helper)
+            parts.conditions.say({NODELISTS: parts.nodelists.trouble})
             try:
                 report = _toss(parts)
             finally:
