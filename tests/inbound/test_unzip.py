@@ -9,12 +9,14 @@ import subprocess
 import zipfile
 import zlib
 from dataclasses import replace
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.inbound.bundles import BUNDLE, LIMITS, PACKET, contents, refused, zip_of
 from tests.mail import packed, packet
+from tosser.codec.zip import ZipWriter, pack_member
 from tosser.errors import ArchiveError
 from tosser.inbound.parts import Window
 from tosser.inbound.unpack import ArchiveLimits, open_members
@@ -131,6 +133,13 @@ def test_a_name_with_a_nul(place: Place) -> None:
     data = zip_of(("a_.pkt", PACKET)).replace(b"a_.pkt", b"a\0.pkt")
     with refused(Reason.ARCHIVE_UNSAFE):
         contents(place(data))
+
+
+def test_a_member_without_a_name(place: Place) -> None:
+    """A member whose name is empty is read as any other: what it is, its bytes say."""
+    writer = ZipWriter()
+    pieces = [*writer.add(pack_member("", PACKET, datetime(2026, 11, 1, 8), 6))]  # noqa: DTZ001 - a local clock
+    assert contents(place(b"".join([*pieces, writer.end()]))) == [("?", None, PACKET)]
 
 
 def test_a_link(place: Place, files: Path) -> None:

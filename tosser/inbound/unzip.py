@@ -49,7 +49,7 @@ def unzip(file: io.FileIO, size: int, sink: Sink, limits: ArchiveLimits) -> list
         members = archive.infolist()
         _check_directory(members, limits)
         _check_layout(members, Window(file, 0, size), archive.start_dir)
-        return [_unpack(archive, member, sink, limits) for member in members if not member.is_dir()]
+        return [_unpack(archive, member, sink, limits) for member in members if not member.filename.endswith("/")]
 
 
 def _unpack(archive: zipfile.ZipFile, member: zipfile.ZipInfo, sink: Sink, limits: ArchiveLimits) -> Part:
