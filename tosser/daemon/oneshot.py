@@ -43,7 +43,8 @@ def toss_once(config: Config) -> PassReport:
             if not clean:
                 state.verify()
             parts = build_parts(config, state, helper=helper)
-            parts.conditions.say({NODELISTS: parts.nodelists.trouble})
+            if config.nodelists:
+                parts.conditions.say({NODELISTS: parts.nodelists.trouble})
             try:
                 report = _toss(parts)
             finally:
