@@ -17,12 +17,14 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
 FILE_MODE = 0o640
 DIRECTORY_MODE = 0o750
 _COPY_SIZE = 1024 * 1024
+_PIECES = 1024
+"""As many as the system takes in one call (IOV_MAX)."""
 _NO_LINKS = frozenset({errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP, errno.ENOSYS})
 """What a file system says that is another one, or knows no second names."""
 
@@ -97,6 +99,18 @@ def write_at(descriptor: int, data: bytes | memoryview, offset: int) -> None:
             written = os.pwrite(descriptor, view, offset)
             view = view[written:]
             offset += written
+
+
+def write_pieces(descriptor: int, pieces: Sequence[bytes]) -> None:
+    """Write many pieces one behind the other from the start of the file, without putting them together first."""
+    offset = 0
+    with _named(descriptor):
+        for first in range(0, len(pieces), _PIECES):
+            some = pieces[first : first + _PIECES]
+            size, written = sum(map(len, some)), os.pwritev(descriptor, some, offset)
+            if written < size:
+                write_at(descriptor, memoryview(b"".join(some))[written:], offset + written)
+            offset += size
 
 
 def truncate(descriptor: int, length: int) -> None:

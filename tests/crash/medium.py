@@ -104,8 +104,8 @@ class Medium:
         """Have a step taken."""
         if not step.changed or (step.path and not step.path.startswith(self._root)):
             return
-        if step.name in {"write_at", "truncate"}:
-            self._at(step.path).writes.append((step.offset, step.data if step.name == "write_at" else None))
+        if step.name in {"write_at", "write_pieces", "truncate"}:
+            self._at(step.path).writes.append((step.offset, None if step.name == "truncate" else step.data))
         elif step.name == "sync_file":
             self._sync_content(self._at(step.path))
         elif step.name == "sync_directory":

@@ -21,7 +21,7 @@ from tosser import disk
 from tosser.state import database
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 STEPS = (
     "make_one_directory",
@@ -33,6 +33,7 @@ STEPS = (
     "create",
     "open_or_create",
     "write_at",
+    "write_pieces",
     "truncate",
     "sync_file",
     "sync_directory",
@@ -110,6 +111,10 @@ class Seam:
         def step(*arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - those of any function
             with self._lock:
                 number = self._begin()
+                if name == "write_pieces" and self._death == Death(number, Moment.HALF):
+                    descriptor, pieces = arguments
+                    function(descriptor, _half(pieces))
+                    die()
                 if name == "write_at" and self._death == Death(number, Moment.HALF):
                     descriptor, data, offset = arguments
                     function(descriptor, bytes(data)[: len(data) // 2], offset)
@@ -158,6 +163,8 @@ class Seam:
             note = replace(note, target=str(second))
         elif name == "write_at":
             note = replace(note, data=bytes(second), offset=arguments[2])
+        elif name == "write_pieces":
+            note = replace(note, data=b"".join(second))
         elif name == "truncate":
             note = replace(note, offset=second)
         elif name == "open_or_create":
@@ -171,6 +178,11 @@ class Seam:
     def _write(self, note: Step) -> None:
         data = pickle.dumps(note)
         os.write(self._trace, len(data).to_bytes(4, "big") + data)
+
+
+def _half(pieces: Sequence[bytes]) -> list[bytes]:
+    whole = b"".join(pieces)
+    return [whole[: len(whole) // 2]]
 
 
 class _Connection(sqlite3.Connection):

@@ -73,8 +73,7 @@ class Witness:
         return str(lines[-1]["event"]) if lines else ""
 
     def _log(self) -> list[dict[str, Any]]:
-        """The lines that are whole."""
-        return log_of(self.daemon.log.rpartition("\n")[0])
+        return log_of(self.daemon.log)
 
     def events(self, subject: str) -> list[dict[str, Any]]:
         """The data of the events about a subject."""

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 FUNCTIONS = (
-    "make_directory", "rename", "claim", "unlink", "write_at", "truncate", "sync_file", "sync_directory", "create",
-    "duplicate", "write_new",
+    "make_directory", "rename", "claim", "unlink", "write_at", "write_pieces", "truncate", "sync_file",
+    "sync_directory", "create", "duplicate", "write_new",
 )  # fmt: skip
 QUICK = {
     "tosser.daemon.service.RETRY_SECONDS": 0.2,

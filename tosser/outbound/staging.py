@@ -80,7 +80,7 @@ class Staging:
         disk.unlink(path)  # what is there may have a second name
         descriptor = disk.create(path, mode)
         try:
-            disk.write_at(descriptor, b"".join(chunks), 0)
+            disk.write_pieces(descriptor, chunks)
             if self._synced:
                 disk.sync_file(descriptor)
         finally:
