@@ -58,6 +58,7 @@ def soak(root: Path, *, kills: int, seed: int) -> Report:
                     (broker.stop if runs else broker.start)()
                     runs = not runs
                     report.counts["broker restarts"] += runs
+                feeder.due(PACKETS_A_LIFE)
                 _live_and_die(system, mailers, rng)
                 report.counts["kills under load"] += 1
             if not runs:
@@ -89,13 +90,14 @@ def _live_and_die(system: Node, mailers: Sequence[Mailer], rng: random.Random) -
 
 
 class _Feeder(threading.Thread):
-    """Delivers packets one after the other."""
+    """Delivers packets one after the other, some for each life of the daemon."""
 
     def __init__(self, system: Node, packets: Sequence[Path]) -> None:
         super().__init__(name="feeder", daemon=True)
         self._system = system
         self._packets = packets
         self._ending = threading.Event()
+        self._due = threading.Semaphore(0)
 
     def __enter__(self) -> Self:
         self.start()
@@ -103,11 +105,17 @@ class _Feeder(threading.Thread):
 
     def __exit__(self, *_: object) -> None:
         self._ending.set()
+        self.due(len(self._packets))
         self.join()
+
+    def due(self, packets: int) -> None:
+        """Deliver some more."""
+        self._due.release(packets)
 
     def run(self) -> None:
         """Deliver them."""
         for path in self._packets:
+            self._due.acquire()
             path.rename(self._system.secure / path.name)
             if self._ending.wait(_BETWEEN_PACKETS):
                 return
