@@ -70,12 +70,30 @@ class Reason(StrEnum):
     # --- a message that is stored
     ACCEPTED = "accepted"
     NETMAIL = "netmail"
-    IN_TRANSIT = "in-transit"
+    ROUTED = "routed"
+    # --- a netmail to another system that is kept, because it cannot go on
+    NO_ROUTE = "no-route"
+    UNKNOWN_POINT = "unknown-point"
+    VIA_LOOP = "via-loop"
+    ROUTE_BACK = "route-back"
+    INSECURE_TRANSIT = "insecure-transit"
+    LINK_NOT_ALLOWED = "link-not-allowed"
+    TOO_LARGE = "too-large"
+    FILE_REQUEST = "file-request"
+    ATTACH_NO_ROUTE = "attach-no-route"
+    ATTACH_MISSING = "attach-missing"
+    ATTACH_UNSAFE = "attach-unsafe"
+    LINK_PAUSED = "link-paused"
 
     @property
     def text(self) -> str:
         """What the code means, for people."""
         return _REASON_TEXTS[self]
+
+    @property
+    def held(self) -> bool:
+        """Whether it is why a netmail to another system is kept; it goes on once the reason is gone."""
+        return self in _HELD
 
 
 _STATE_TEXTS = {
@@ -124,5 +142,33 @@ _REASON_TEXTS = {
     Reason.CIRCULAR: "another system stands twice in PATH with others between",
     Reason.ACCEPTED: "stored in its area",
     Reason.NETMAIL: "netmail to one of our addresses, stored in the netmail base",
-    Reason.IN_TRANSIT: "netmail to another system, kept in the netmail base marked in transit",
+    Reason.ROUTED: "netmail to another system, sent on to a link",
+    Reason.NO_ROUTE: "no route leads to the system the netmail is for",
+    Reason.UNKNOWN_POINT: "the netmail is for a point of ours that is not among the links",
+    Reason.VIA_LOOP: "our own address is already in a Via line, or there are more than fifty of them",
+    Reason.ROUTE_BACK: "the route leads back to the system the netmail came from",
+    Reason.INSECURE_TRANSIT: "netmail to another system from one that no password has proven",
+    Reason.LINK_NOT_ALLOWED: "the system it came from may not send netmail to others through us",
+    Reason.TOO_LARGE: "the netmail is larger than what may pass",
+    Reason.FILE_REQUEST: "a file request that is not for us",
+    Reason.ATTACH_NO_ROUTE: "no file route leads to the system the netmail and its files are for",
+    Reason.ATTACH_MISSING: "a file that belongs to the netmail has not come",
+    Reason.ATTACH_UNSAFE: "the name of an attached file is a path, or hidden, or no name at all",
+    Reason.LINK_PAUSED: "the link that the netmail would go to is paused",
 }
+_HELD = frozenset(
+    {
+        Reason.NO_ROUTE,
+        Reason.UNKNOWN_POINT,
+        Reason.VIA_LOOP,
+        Reason.ROUTE_BACK,
+        Reason.INSECURE_TRANSIT,
+        Reason.LINK_NOT_ALLOWED,
+        Reason.TOO_LARGE,
+        Reason.FILE_REQUEST,
+        Reason.ATTACH_NO_ROUTE,
+        Reason.ATTACH_MISSING,
+        Reason.ATTACH_UNSAFE,
+        Reason.LINK_PAUSED,
+    }
+)

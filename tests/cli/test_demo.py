@@ -134,7 +134,7 @@ def test_what_does_not_happen_is_a_problem(tmp_path: Path) -> None:
     good, *_, last = samples(datetime.now(UTC))
     wrong = [
         replace(good, state=FileState.DUPLICATE, messages={Reason.DUPLICATE: 1}, areas={}),
-        replace(last, messages={Reason.IN_TRANSIT: 1}),
+        replace(last, messages={Reason.ROUTED: 1}),
     ]
 
     problems = asyncio.run(Stage(tmp_path, lambda _: None, wrong).play(0))

@@ -129,7 +129,7 @@ def test_messages_are_told_with_their_fate(system: Node) -> None:
     }
     assert (unknown["verdict"], unknown["stored_in"]["kind"]) == ("unknown-area", "bad")
     assert unknown["stored_in"]["path"] == str(system.bases / "badmail.tqw")
-    assert (private["area"], private["verdict"], private["seen_before"]) == (None, "netmail", None)
+    assert (private["area"], private["verdict"], private["seen_before"]) == (None, "netmail", "no")
     assert (again["verdict"], again["seen_before"], again["stored_in"]) == ("duplicate", "here", None)
 
 

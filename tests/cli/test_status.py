@@ -38,7 +38,7 @@ def test_before_any_mail(system: Node) -> None:
     }
     status = system.run("status", "--json").json
     assert (status["daemon"], status["files"], status["areas"], status["counters"]) == (None, [], [], {})
-    assert status["netmail"] == {"to_us": 0, "in_transit": 0}
+    assert status["netmail"] == {"to_us": 0, "sent_on": 0, "in_transit": 0, "held": {}}
     assert not system.state.exists()
 
 
@@ -61,7 +61,7 @@ def test_with_mail(tmp_path: Path) -> None:
         "in work     0 files, 0 batches decided and not yet carried out",
         "set aside   1 quarantined",
         "outbox      0 events wait for the broker",
-        "netmail     1 to us, 0 in transit",
+        "netmail     1 to us, 0 sent on, 0 in transit",
     ]
     assert links.splitlines()[1].split()[:4] == [HUB, "tqwnet", "1", "3"]
     assert areas.splitlines()[1].split()[:4] == [AREA, "tqwnet", "1", "1"]

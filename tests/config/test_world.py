@@ -9,8 +9,8 @@ from tests.config.documents import NETWORK, TWO_NETWORKS, load
 from tosser.address import Address
 from tosser.codec.flow import Flavour
 from tosser.codec.packet_header import PacketType
-from tosser.config.world import base_name, build_rulebook, closest
-from tosser.rules.network import AreaLink, NetmailRules, Network, SeenByMode, StoreKind
+from tosser.config.world import base_name, build_rulebook
+from tosser.rules.network import AreaLink, NetmailRules, Network, SeenByMode, StoreKind, closest
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -123,7 +123,7 @@ def test_messages_that_are_not_accepted(tmp_path: Path) -> None:
 
 
 def test_netmail_to_us_and_in_transit(tmp_path: Path) -> None:
-    """Letters to us are kept as such; letters to others are kept marked in transit, and status counts both."""
+    """Letters to us are kept as such; what cannot go on is kept marked in transit, and status counts both."""
     system = node(tmp_path, areas=[AREA])
     letters = [netmail(number=1), netmail(number=2, addressee="1337:1/300"), netmail(number=3, addressee=f"{US}.7")]
     system.deliver(packet(letters))
@@ -132,8 +132,10 @@ def test_netmail_to_us_and_in_transit(tmp_path: Path) -> None:
     assert [bool(entry.header.attribute & JamAttribute.INTRANSIT) for entry in found] == [False, True, True]
     assert [str(entry.message.dest) for entry in found] == [f"{US}@tqwnet", "1337:1/300@tqwnet", f"{US}.7@tqwnet"]
     assert all(entry.header.attribute & JamAttribute.TYPENET for entry in found)
-    assert system.status()["netmail"] == {"to_us": 1, "in_transit": 2}
-    assert "netmail     1 to us, 2 in transit" in system.run("status").stdout
+    held = {"no-route": 1, "unknown-point": 1}
+    assert system.status()["netmail"] == {"to_us": 1, "sent_on": 0, "in_transit": 2, "held": held}
+    told = "netmail     1 to us, 0 sent on, 2 in transit (1 no-route, 1 unknown-point)"
+    assert told in system.run("status").stdout
 
 
 @pytest.mark.parametrize(

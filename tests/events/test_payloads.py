@@ -117,7 +117,7 @@ def test_states_without_a_past_are_valid() -> None:
 def netmail(*, published: bool) -> dict[str, Any]:
     """The data of a netmail to AreaFix, with a password where those stand."""
     event = netmail_event(
-        NODE, id="m/2", time=NOON, network="tqwnet", reason=Reason.IN_TRANSIT, from_name="Anna Example",
+        NODE, id="m/2", time=NOON, network="tqwnet", reason=Reason.ROUTED, from_name="Anna Example",
         from_address="1337:1/101", to_name="AreaFix", to_address="1337:1/100", date=DATE, msgid=None, reply=None,
         number=None, arrival=ARRIVAL, size=200, content=("OPENSESAME", BODY) if published else None,
     )  # fmt: skip

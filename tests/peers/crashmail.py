@@ -68,10 +68,12 @@ class Crashmail:
         netmail: bool = True,
         parent: Path | None = None,
         bases: Mapping[str, Path] | None = None,
+        routes: Mapping[str, str] | None = None,
     ) -> None:
         """Describe the node; every link exports and imports every area. Its directory is made in ``parent`` (short).
 
-        Areas in ``bases`` have these bases of others (without suffix), whose four files must be there.
+        Areas in ``bases`` have these bases of others (without suffix), whose four files must be there. Netmail for the
+        patterns in ``routes`` (``1337:1/202.0``, ``1337:*/*.*``) goes to these links.
         """
         self.address = address
         self.links = {US: CrashmailLink()} if links is None else dict(links)
@@ -80,6 +82,7 @@ class Crashmail:
         self._program = require("crashmail", "crashmail")
         self._parent = parent
         self._bases = bases or {}
+        self._routes = routes or {}
         self.root = Path()
 
     def __enter__(self) -> Self:
@@ -105,6 +108,11 @@ class Crashmail:
     def base(self, area: str) -> Path:
         """The JAM base of an area, without suffix."""
         return self.root / "msg" / f"{self.areas.index(area)}"
+
+    @property
+    def netmail(self) -> Path:
+        """The JAM base of netmail, without suffix."""
+        return self.root / "msg" / "net"
 
     def command(self, *arguments: str) -> list[str]:
         """Build the command line of a command of this node."""
@@ -157,6 +165,7 @@ class Crashmail:
             f'NODE {_with_point(link)} "{"ZIP" if how.bundles else ""}" "{how.password}"'
             for link, how in self.links.items()
         ]
+        lines += [f'ROUTE "{match}" "{_with_point(to)}" {own}' for match, to in self._routes.items()]
         if self._netmail:
             lines += [f'NETMAIL "NETMAIL" {own} JAM "{self.root}/msg/net"']
         lines += [f'AREA "BAD" {own} JAM "{self.root}/msg/bad"']

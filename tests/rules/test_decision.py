@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.corpus import HUB, US, message, netmail
+from tests.mail import packed
 from tests.rules.world import (
     READER,
     STRANGER,
@@ -80,11 +81,12 @@ def test_known_messages() -> None:
         (message("TQW_TECH", sender=READER), READER),
         (echo("TQW_TECH", 1, "1/200", "1/100"), HUB),
         (echo("TQW_TECH", 1, "1/300", "5/1", "1/300"), HUB),
-        (netmail(), HUB),
+        (netmail(addressee="1337:1/300"), HUB),
+        (packed(b"\x01INTL 1337:1/200 1337:1/100\r%LIST\r"), HUB),
     ],
 )
 def test_only_accepted_messages_are_remembered(raw: bytes, sender: str) -> None:
-    """What is refused may be tossed again when it is permitted; netmail is never a duplicate."""
+    """What is refused or held may be tossed again when it is permitted; netmail without MSGID is never a duplicate."""
     decision = decide_batch(make_batch([make_piece([raw, raw], sender=sender)]), RULES)
     assert decision.dupe_keys == []
     ((first, second),) = reasons(decision)
@@ -92,7 +94,7 @@ def test_only_accepted_messages_are_remembered(raw: bytes, sender: str) -> None:
 
 
 def test_keys_to_look_up() -> None:
-    """The history is asked for the keys of echomail in packets that may be tossed, and for no others."""
+    """The history is asked for the keys of messages in packets that may be tossed, and for no others."""
     pieces = [
         make_piece([echo(number=1), netmail(), echo("NO_SUCH", 2)]),
         make_piece([echo(number=3)], claim="two", sender=STRANGER),
@@ -101,7 +103,7 @@ def test_keys_to_look_up() -> None:
     prepared = prepare_batch(make_batch(pieces), RULES)
     assert [len(keys) for keys in prepared.keys] == [3, 0, 0]
     assert prepared.all_keys() == {key for key in prepared.keys[0] if key is not None}
-    assert len(prepared.all_keys()) == 2
+    assert len(prepared.all_keys()) == 3
 
 
 # --- how files end
@@ -113,7 +115,7 @@ def test_keys_to_look_up() -> None:
         ([echo()], FileState.TOSSED, {"accepted": 1}),
         ([echo(), echo()], FileState.TOSSED, {"accepted": 1, "duplicate": 1}),
         ([echo("NO_SUCH")], FileState.TOSSED, {"unknown-area": 1}),
-        ([netmail(), netmail(addressee=READER)], FileState.TOSSED, {"netmail": 1, "in-transit": 1}),
+        ([netmail(), netmail(addressee=READER)], FileState.TOSSED, {"netmail": 1, "routed": 1}),
         ([], FileState.EMPTY, {}),
     ],
 )

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.corpus import EPOCH, HUB, US, echo_text, message, netmail, packed
-from tests.rules.world import DAY, DOWNLINK, NOW, POINT, READER, STRANGER, make_network, make_piece, usual_rules
+from tests.rules.world import DAY, NOW, POINT, READER, STRANGER, make_network, make_piece, usual_rules
 from tosser.address import Address
 from tosser.reason import Reason
 from tosser.rules.dupe import dupe_key
 from tosser.rules.network import InboundClass, StoreKind
 from tosser.rules.policy import judge_packet
+from tosser.rules.transit import Attachments
 from tosser.rules.verdict import Judge, TargetKind, area_tag, bad_target
 
 if TYPE_CHECKING:
@@ -41,7 +42,9 @@ def judge(
     packed_message, text = piece.messages[0]
     tag = area_tag(text)
     key = None if tag is None else dupe_key(packet.network.name, tag, packed_message, text)
-    return Judge(piece.header, packet, rules, NOW, known).judge(packed_message, text, key)
+    return Judge(piece.header, packet, rules, NOW, known, file=piece.file, attachments=Attachments()).judge(
+        packed_message, text, key
+    )
 
 
 def dated(date: bytes, area: str = "DATED") -> bytes:
@@ -218,7 +221,12 @@ def test_when_we_are_a_point(path: list[str], reason: Reason) -> None:
     rules = usual_rules(network=make_network("tqwnet", "1337:1/200.7"))
     piece = make_piece([message("TQW_TECH", path=path)], dest="1337:1/200.7")
     packet = judge_packet(piece.header, InboundClass.SECURE, piece.summary, rules)
-    assert Judge(piece.header, packet, rules, NOW, ()).judge(*piece.messages[0], b"key").reason is reason
+    assert (
+        Judge(piece.header, packet, rules, NOW, (), file=piece.file, attachments=Attachments())
+        .judge(*piece.messages[0], b"key")
+        .reason
+        is reason
+    )
 
 
 # --- our own programs, netmail
@@ -239,11 +247,11 @@ def test_areas_bind_our_own_programs(area: str, reason: Reason) -> None:
 
 
 @pytest.mark.parametrize(
-    ("addressee", "reason"), [(US, Reason.NETMAIL), (DOWNLINK, Reason.IN_TRANSIT), (POINT, Reason.IN_TRANSIT)]
+    ("addressee", "reason"), [(US, Reason.NETMAIL), ("1337:1/300", Reason.NO_ROUTE), (f"{US}.9", Reason.UNKNOWN_POINT)]
 )
 @pytest.mark.parametrize("sender", [HUB, STRANGER])
 def test_netmail(addressee: str, reason: Reason, sender: str) -> None:
-    """Netmail is kept in the netmail base, from whomever; what is not for us is marked as in transit."""
+    """Netmail is kept in the netmail base, from whomever; also what is not for us and cannot go on."""
     verdict = judge(netmail(author=sender, addressee=addressee), sender=sender)
     assert verdict.reason is reason
     assert verdict.target is not None
@@ -268,7 +276,8 @@ def test_equal_verdicts_are_one_value() -> None:
     rules = usual_rules()
     raw = [message(area, number=number) for number, area in enumerate(("TQW_TECH", "TQW_GEN", "TQW_TECH", "NO", "NO2"))]
     piece = make_piece(raw)
-    judging = Judge(piece.header, judge_packet(piece.header, InboundClass.SECURE, piece.summary, rules), rules, NOW, ())
+    packet = judge_packet(piece.header, InboundClass.SECURE, piece.summary, rules)
+    judging = Judge(piece.header, packet, rules, NOW, (), file=piece.file, attachments=Attachments())
     verdicts = [judging.judge(packed_message, text, b"") for packed_message, text in piece.messages]
     assert verdicts[0] is verdicts[2]
     assert verdicts[3] is verdicts[4]
@@ -280,7 +289,7 @@ def test_packets_for_others_have_no_judge() -> None:
     piece = make_piece([message("TQW_TECH")], dest="1337:9/9")
     packet = judge_packet(piece.header, InboundClass.SECURE, piece.summary, usual_rules())
     with pytest.raises(ValueError, match="not for us"):
-        Judge(piece.header, packet, usual_rules(), NOW, ())
+        Judge(piece.header, packet, usual_rules(), NOW, (), file=piece.file, attachments=Attachments())
 
 
 def test_clock() -> None:

@@ -13,8 +13,9 @@ from tosser.cli.files import received_name, to_be_read
 from tosser.codec.charset import decode
 from tosser.codec.message import msgid
 from tosser.config.world import build_rulebook
-from tosser.daemon.intake import build_reader
+from tosser.daemon.intake import build_reader, inbounds
 from tosser.daemon.report import charset_of
+from tosser.daemon.transit import find_attachments
 from tosser.inbound.spool import ClaimedFile, Inbound
 from tosser.reason import Reason
 from tosser.rules.decision import decide, prepare_batch
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from tosser.rules.decision import Decision, FileOutcome, FileProgress, SetAside
     from tosser.rules.network import InboundClass, Rulebook
     from tosser.rules.policy import PacketVerdict
+    from tosser.rules.routing import Onward
     from tosser.rules.verdict import Target, Verdict
     from tosser.state.state import State
 
@@ -58,6 +60,7 @@ class DryToss:
         paused = {pause.link for pause in state.paused_links()} if state else set()
         self._rules = build_rulebook(config).with_paused(paused)
         self._reader = build_reader(config)
+        self._inbounds = inbounds(config)
         self._state = state
         self._now = time.time()
         self._remembered: set[bytes] = set()
@@ -84,7 +87,9 @@ class DryToss:
     def _decide(self, batch: Batch, found: _Findings) -> None:
         prepared = prepare_batch(batch, self._rules)
         history = self._state.known_dupes(prepared.all_keys()) if self._state else set()
-        decision = decide(prepared, self._rules, history | self._remembered, found.progress, self._now)
+        attachments = find_attachments(batch, self._inbounds)
+        known = history | self._remembered
+        decision = decide(prepared, self._rules, known, found.progress, self._now, attachments=attachments)
         self._remembered.update(key for _, _, key in decision.dupe_keys)
         found.progress = decision.progress
         found.set_aside += map(_aside_facts, decision.set_aside)
@@ -160,11 +165,11 @@ def _message_facts(
 
 
 def _link_facts(sender: Address | None, text: MessageText, verdict: Verdict, rules: Rulebook) -> list[dict[str, Any]]:
-    """Tell for each link of the area whether it gets an accepted message, and if not, why."""
+    """Tell for each link of the area whether it gets an accepted message, and if not, why; or who gets a netmail."""
     target = verdict.target
     area = rules.area_of(target.network, target.tag) if target and verdict.reason is Reason.ACCEPTED else None
     if area is None:
-        return []
+        return [_onward_facts(onward, rules) for onward in verdict.onward]
     return [
         {
             "link": str(fate.link.without_domain),
@@ -174,6 +179,19 @@ def _link_facts(sender: Address | None, text: MessageText, verdict: Verdict, rul
         }
         for fate in exports_of(rules).of(area).fates(sender, text)
     ]
+
+
+def _onward_facts(onward: Onward, rules: Rulebook) -> dict[str, Any]:
+    """Tell of a link that gets a netmail."""
+    link = rules.links.get(onward.link) or rules.stranger(onward.link)
+    flavour = onward.flavour or (link.flavour if link else None)
+    return {
+        "link": str(onward.link.without_domain),
+        "gets": True,
+        "reason": None,
+        "why": None,
+        "flavour": flavour.value if flavour else None,
+    }
 
 
 def _envelope(piece: Piece, index: int, target: Target | None, rules: Rulebook) -> dict[str, str | None]:
@@ -191,7 +209,7 @@ def _envelope(piece: Piece, index: int, target: Target | None, rules: Rulebook) 
 
 
 def _seen_before(verdict: Verdict, key: bytes | None, history: set[bytes]) -> str | None:
-    """Tell where a message was seen: ``history``, ``here`` (in these files), ``no``; ``None`` for netmail."""
+    """Tell where a message was seen: ``history``, ``here`` (in these files), ``no``; ``None`` for one without key."""
     if key is None:
         return None
     if key in history:

@@ -10,6 +10,7 @@ import typer
 
 from tosser.cli.context import load
 from tosser.cli.output import Exit, JsonOption, complain, say, say_json
+from tosser.cli.route import fate_of, say_fate
 from tosser.rules.network import InboundClass
 
 if TYPE_CHECKING:
@@ -18,7 +19,18 @@ if TYPE_CHECKING:
     from tosser.config.model import Config
     from tosser.state.state import State
 
-Files = Annotated[list[Path], typer.Argument(metavar="FILE", help="Packets or bundles.", show_default=False)]
+Files = Annotated[list[Path] | None, typer.Argument(metavar="FILE", help="Packets or bundles.", show_default=False)]
+NetmailOption = Annotated[
+    str | None,
+    typer.Option("--netmail", metavar="ADDRESS", help="Instead of files: netmail to this address.", show_default=False),
+]
+FromOption = Annotated[
+    str | None,
+    typer.Option(
+        "--from", metavar="ADDRESS", help="The system that such a netmail comes from; default our own programs.",
+        show_default=False,
+    ),
+]  # fmt: skip
 ClassOption = Annotated[
     InboundClass | None,
     typer.Option(
@@ -31,18 +43,39 @@ _SEEN = {
     "history": "seen before",
     "here": "seen before in these files",
     "no": "not seen before",
-    None: "netmail is not checked for duplicates",
+    None: "netmail without it is never a duplicate",
 }
 
 
-def explain(context: typer.Context, files: Files, *, inbound: ClassOption = None, as_json: JsonOption = False) -> None:
+def explain(
+    context: typer.Context,
+    files: Files = None,
+    *,
+    inbound: ClassOption = None,
+    netmail: NetmailOption = None,
+    sender: FromOption = None,
+    as_json: JsonOption = False,
+) -> None:
     """Tell what would become of packets and bundles if they were tossed now, in this order. Nothing is written.
 
     Ends with 4 when anything would be set aside, with 1 when a file cannot be read.
     """
+    if bool(files) == bool(netmail):
+        raise typer.BadParameter("name files, or an address with --netmail")
+    config = load(context)
+    if netmail:
+        facts = fate_of(netmail, config, sender=sender, cls=inbound)
+        if as_json:
+            say_json(facts)
+        else:
+            say_fate(facts)
+    else:
+        _explain_files(files or [], config, inbound, as_json=as_json)
+
+
+def _explain_files(files: list[Path], config: Config, inbound: InboundClass | None, *, as_json: bool) -> None:
     from tosser.cli.dry_toss import DryToss  # noqa: PLC0415 - slow to import
 
-    config = load(context)
     found, failed = [], False
     with _history(config) as state:
         toss = DryToss(config, state)
@@ -125,14 +158,15 @@ def _say_message(message: dict[str, Any]) -> None:
     say(f"      MSGID {message['msgid'] or 'none'}, {_SEEN[message['seen_before']]}")
     say(f"      {_storage(message['stored_in'])}")
     for link in message["links"]:
-        say(f"      sent on to {link['link']}" if link["gets"] else f"      not to {link['link']}: {link['why']}")
+        how = f", {link['flavour']}" if link.get("flavour") else ""
+        say(f"      sent on to {link['link']}{how}" if link["gets"] else f"      not to {link['link']}: {link['why']}")
 
 
 def _storage(target: dict[str, Any] | None) -> str:
     if target is None:
         return "dropped"
     if target["path"] is None:
-        return f"not stored ({target['store']})"
+        return "not kept here" if target["kind"] == "netmail" else f"not stored ({target['store']})"
     area = f" of bad area {target['area']}" if target["kind"] == "bad" else ""
     return f"stored in the {target['store']} base{area}: {target['path']}"
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tosser import __version__
-from tosser.cli import area, check, demo, explain, link, nodelist, packet, quarantine, queue, run, status, toss
+from tosser.cli import area, check, demo, explain, link, nodelist, packet, quarantine, queue, route, run, status, toss
 from tosser.cli.output import Exit, complain
 from tosser.errors import ConfigError, TosserError
 
@@ -53,6 +53,7 @@ app.command("run")(run.run)
 app.command("toss")(toss.toss)
 app.command("check")(check.check)
 app.command("explain")(explain.explain)
+app.command("route")(route.route)
 app.command("status")(status.status)
 app.command("queue")(queue.queue)
 app.command("demo")(demo.demo)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from tosser.cli.context import links_on_hold, load
 from tosser.cli.output import Exit, JsonOption, ago, say, say_json, say_table, utc
 from tosser.daemon.intake import build_spool
 from tosser.daemon.room import build_room
+from tosser.inbound.held import HeldMail
 from tosser.inbound.quarantine import Quarantine
 from tosser.reason import Reason
 from tosser.state.lock import holder, trouble_told
@@ -67,7 +69,7 @@ def gather(config: Config, now: float) -> dict[str, Any]:
 def _from_state(config: Config) -> dict[str, Any]:
     if not (config.paths.state / DATABASE_NAME).exists():
         nothing: dict[str, Any] = {name: [] for name in ("conditions", "areas", "links", "files")}
-        return nothing | {"open": None, "outbox": None, "netmail": _netmail({}), "counters": {}}
+        return nothing | {"open": None, "outbox": None, "netmail": _netmail({}, config), "counters": {}}
     state = State(config.paths.state, read_only=True)
     try:
         overview = state.overview()
@@ -82,7 +84,7 @@ def _from_state(config: Config) -> dict[str, Any]:
             "oldest": overview.outbox_oldest,
             "refused": [asdict(topic) for topic in overview.refused_topics],
         },
-        "netmail": _netmail(overview.counters),
+        "netmail": _netmail(overview.counters, config),
         "areas": [asdict(area) for area in overview.areas if area.network],
         "links": [asdict(link) for link in overview.links],
         "counters": overview.counters,
@@ -97,10 +99,13 @@ def _troubles(config: Config) -> list[str]:
     return [text for text in (told and f"state: {told}", shortage and f"space: {shortage}") if text]
 
 
-def _netmail(counters: Mapping[str, int]) -> dict[str, int]:
+def _netmail(counters: Mapping[str, int], config: Config) -> dict[str, Any]:
+    held = Counter(entry.reason.value for entry in HeldMail(config.paths.state).entries())
     return {
         "to_us": counters.get(f"message.{Reason.NETMAIL}", 0),
-        "in_transit": counters.get(f"message.{Reason.IN_TRANSIT}", 0),
+        "sent_on": counters.get(f"message.{Reason.ROUTED}", 0),
+        "in_transit": held.total(),
+        "held": dict(sorted(held.items())),
     }
 
 
@@ -133,7 +138,11 @@ def _show(facts: dict[str, Any]) -> None:
                 f"            refused by the broker (0x{topic['code']:02x}): {topic['topic']}, {topic['events']} events"
             )
         netmail = facts["netmail"]
-        say(f"netmail     {netmail['to_us']} to us, {netmail['in_transit']} in transit")
+        why = ", ".join(f"{count} {reason}" for reason, count in netmail["held"].items())
+        say(
+            f"netmail     {netmail['to_us']} to us, {netmail['sent_on']} sent on, {netmail['in_transit']} in transit"
+            + (f" ({why})" if why else "")
+        )
     _show_wrong(facts, now)
     if facts["links"]:
         say()

@@ -5,15 +5,15 @@ Only what can be judged by looking at one value is refused here, by pydantic; wh
 """
 
 from functools import cached_property
-from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, Field, GetJsonSchemaHandler, SecretStr, WithJsonSchema, model_validator
+from pydantic import Field, GetJsonSchemaHandler, SecretStr, WithJsonSchema, model_validator
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from tosser.codec.flow import Flavour
 from tosser.codec.packet_header import PacketType
+from tosser.config.netmail import Netmail
 from tosser.config.nodelists import NodelistEntry
 from tosser.config.section import Section, duration, size
 from tosser.config.services import ArchiverEntry, Limits, Log, Metrics, Mqtt, Toss
@@ -32,23 +32,15 @@ from tosser.config.values import (
     PacketPassword,
     PacketTypeValue,
     PathValue,
-    PatternValue,
     Size,
     Tag,
     Zone,
     at_least,
-    refuse,
 )
 from tosser.config.world import World
 from tosser.rules.network import SeenByMode, StoreKind
 
 _LEAST = at_least("1KiB")
-
-
-def _check_netmail_store(value: StoreKind) -> StoreKind:
-    if value is StoreKind.PASSTHROUGH:
-        raise refuse("netmail to us has to be kept; it cannot be passthrough")
-    return value
 
 
 class System(Section):
@@ -192,6 +184,10 @@ class LinkEntry(Section):
     sbignore: Flag = Field(
         default=False, description="Whether it gets messages although it stands in their SEEN-BY already."
     )
+    direct_netmail: Flag = Field(
+        default=True,
+        description="Whether netmail for it and its points goes straight to it, whatever `netmail.routes` says.",
+    )
     areafix: AreaFix | None = Field(
         default=None, description="What it may ask AreaFix for; without this section, nothing."
     )
@@ -272,30 +268,6 @@ class AreaEntry(Section):
     sbadd: tuple[NodeValue, ...] | None = Field(default=None, description="Overrides `area_defaults.sbadd`.")
     sbstrip: tuple[NodeValue, ...] | None = Field(default=None, description="Overrides `area_defaults.sbstrip`.")
     sbignore: tuple[NodeValue, ...] | None = Field(default=None, description="Overrides `area_defaults.sbignore`.")
-
-
-class RouteEntry(Section):
-    """Where netmail for some addresses goes. The first entry that matches counts."""
-
-    match: PatternValue = Field(description="Which addresses, such as `1337:*` or `2:5020/*`.")
-    via: AddressValue = Field(description="The link that gets it.")
-
-
-class Netmail(Section):
-    """Where netmail is kept and where it goes."""
-
-    store: Annotated[StoreKind, AfterValidator(_check_netmail_store), WithJsonSchema({"enum": ["jam"]})] = Field(
-        default=StoreKind.JAM, description="How messages are kept."
-    )
-    path: BasePath = Field(
-        default=Path("netmail"),
-        description="Path of its message base without suffix; relative ones start at `paths.bases`.",
-    )
-    charset: CharsetName = Field(default="CP437", description="Character set of messages that do not state theirs.")
-    publish_text: Flag = Field(
-        default=False, description="Whether the event of a netmail has its text. Netmail is private: it has not."
-    )
-    routes: tuple[RouteEntry, ...] = Field(default=(), description="Routes for netmail to other systems, in order.")
 
 
 class Config(Section):

@@ -145,7 +145,8 @@ def _parse_age(value: object) -> float:
         raise refuse("should be a duration with its unit, such as 12h or 365d, or unlimited") from None
 
 
-def _parse_address(value: object) -> Address:
+def parse_address(value: object) -> Address:
+    """Read an address; raises what pydantic expects of a validator."""
     if not isinstance(value, str) or len(value) > _LONGEST_SHOWN:
         raise refuse("should be an FTN address (zone:net/node[.point][@domain])")
     try:
@@ -159,7 +160,7 @@ def _parse_node(value: object) -> Address:
     if not isinstance(value, str) or not _NODE.fullmatch(value):
         raise refuse("should be a node as SEEN-BY lists it, such as 5020/1042, with its zone where that is needed")
     stated = ":" in value
-    node = _parse_address(value if stated else f"1:{value}")
+    node = parse_address(value if stated else f"1:{value}")
     return node if stated else replace(node, zone=0)
 
 
@@ -296,7 +297,7 @@ Age = Annotated[
     _schema("string", title="duration or unlimited", pattern=r"^([0-9]+(\.[0-9]+)?(ms|s|m|h|d)|unlimited)$"),
 ]
 """Seconds, or infinity for ``unlimited``."""
-AddressValue = Annotated[Address, *_text(_parse_address, title="address", pattern=r"^[0-9]+:[0-9]+/-?[0-9]+")]
+AddressValue = Annotated[Address, *_text(parse_address, title="address", pattern=r"^[0-9]+:[0-9]+/-?[0-9]+")]
 NodeValue = Annotated[Address, *_text(_parse_node, title="node", pattern=r"^([0-9]+:)?[0-9]+/[0-9]+$")]
 """A node in SEEN-BY; zone 0 where none is stated."""
 PatternValue = Annotated[AddressPattern, *_text(_parse_pattern, title="address pattern")]

@@ -17,7 +17,7 @@ from tosser.address import Address
 from tosser.codec.packet_header import PacketType
 from tosser.config.complaint import Complaint, Gaps, suggest
 from tosser.errors import AddressError
-from tosser.rules.network import Area, AreaLink, Link, NetmailRules, Network, Rulebook, StoreKind
+from tosser.rules.network import Area, AreaLink, Link, NetmailRules, Network, Rulebook, StoreKind, closest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,13 +45,6 @@ def base_name(tag: str) -> str:
     """
     name = quote(tag.lower(), safe="").replace("~", "%7E")
     return f"%2E{name[1:]}" if name.startswith(".") else name
-
-
-def closest(akas: Sequence[Address], remote: Address) -> Address:
-    """Choose among our AKAs of one network the one towards a system: same net, else same zone, else the first."""
-    same_zone = [aka for aka in akas if aka.zone == remote.zone]
-    same_net = [aka for aka in same_zone if aka.net == remote.net]
-    return (same_net or same_zone or akas)[0]
 
 
 @dataclass(slots=True)
@@ -201,6 +194,7 @@ class World:
             pause_size=defaults.pause_size if entry.pause_size is None else entry.pause_size,
             max_messages_per_hour=entry.max_messages_per_hour or defaults.max_messages_per_hour,
             max_dupes_per_hour=entry.max_dupes_per_hour or defaults.max_dupes_per_hour,
+            direct_netmail=entry.direct_netmail,
         )
 
     def _nodes(self, nodes: tuple[Address, ...], zones: AbstractSet[int], place: Location) -> tuple[Address, ...]:
@@ -378,11 +372,17 @@ class World:
 
     def _netmail(self) -> NetmailRules:
         netmail = self.config.netmail
-        for index, route in enumerate(netmail.routes):
-            if not self._links_at(route.via):
-                self._complain_unknown(route.via, ("netmail", "routes", index, "via"))
+        for table, routes in (("routes", netmail.routes), ("file_routes", netmail.file_routes)):
+            for index, route in enumerate(routes):
+                if isinstance(route.via, Address) and not self._links_at(route.via):
+                    self._complain_unknown(route.via, ("netmail", table, index, "via"))
+        for index, entry in enumerate(netmail.remap):
+            if not entry.name and entry.match is None:
+                self._complain(("netmail", "remap", index), "it needs `name` or `match`: else all mail would leave")
         path = self._base_path(str(netmail.path), ("netmail", "path"))
-        return NetmailRules(netmail.store, path, netmail.charset, netmail.publish_text)
+        return NetmailRules(
+            netmail.store, path, netmail.charset, netmail.publish_text, netmail.policy, int(netmail.dupe_history)
+        )
 
 
 def _with_zone(nodes: Sequence[Address], zone: int) -> tuple[Address, ...]:

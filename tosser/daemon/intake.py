@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tosser.inbound.ahead import AheadReader
+from tosser.inbound.held import HeldMail
 from tosser.inbound.reading import Reader, ReadingLimits
 from tosser.inbound.spool import Inbound, Spool
 from tosser.inbound.unpack import ArchiveLimits, Archiver
@@ -30,8 +31,8 @@ def inbounds(config: Config) -> list[Inbound]:
 
 
 def build_spool(config: Config) -> Spool:
-    """Make the spool of the inbound directories."""
-    return Spool(inbounds(config), config.toss.settle)
+    """Make the spool of the inbound directories, and of held netmail that goes on."""
+    return Spool([*inbounds(config), *HeldMail(config.paths.state).inbounds()], config.toss.settle)
 
 
 def build_reader(config: Config, helper: Helper | None = None) -> Reader:

@@ -20,11 +20,13 @@ from tosser.daemon.pipeline import Pipeline
 from tosser.daemon.report import Reporter
 from tosser.daemon.room import build_room
 from tosser.daemon.storing import Storing
+from tosser.daemon.transit import Releasing
 from tosser.errors import StateError, said
 from tosser.events.event import Node, source_of
 from tosser.events.payloads import dropped_event
 from tosser.events.settings import MqttSettings, MqttVersion, TlsSettings
 from tosser.inbound.aside import AsideKeeper
+from tosser.inbound.held import HeldMail
 from tosser.inbound.quarantine import Quarantine
 from tosser.inbound.watch import Watcher
 from tosser.stores.shelf import Shelf
@@ -109,8 +111,10 @@ def build_parts(
     """
     rules = build_rulebook(config)
     node = build_node(config)
-    spool = build_spool(config)
+    held = HeldMail(config.paths.state)
     try:
+        held.prepare()
+        spool = build_spool(config)
         spool.prepare()
     except OSError as error:
         raise StateError(said(error)) from error
@@ -132,6 +136,7 @@ def build_parts(
         holding=Holding(spool, reader, state, conditions, rules),
         room=build_room(config),
         reporter=Reporter(rules, node),
+        releasing=Releasing(held, inbounds(config), build_reader(config), state),
         rules=rules,
         beat=beat,
         stopping=stopping,

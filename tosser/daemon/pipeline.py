@@ -18,6 +18,7 @@ import structlog
 
 from tosser.daemon.logs import tell
 from tosser.daemon.storing import Work
+from tosser.daemon.transit import find_attachments, held_messages
 from tosser.errors import InputError, StateError, StoreError, said
 from tosser.inbound.reading import describe, digest_of
 from tosser.reason import FileState, Reason
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from tosser.daemon.room import Room
     from tosser.daemon.sending import Sending
     from tosser.daemon.storing import Storing
+    from tosser.daemon.transit import Releasing
     from tosser.inbound.aside import AsideKeeper
     from tosser.inbound.reading import Reader
     from tosser.inbound.spool import ClaimedFile, Spool
@@ -109,6 +111,7 @@ class Pipeline:
         holding: keeps apart what comes from links on hold.
         room: tells whether there is room to work.
         reporter: makes events and totals of what was done.
+        releasing: lets netmail go on that is held.
         rules: the sysop's world.
         beat: called after every step; a watchdog listens.
         stopping: asked between batches; a pass ends when it says yes, with what is left recoverable.
@@ -126,6 +129,7 @@ class Pipeline:
         holding: Holding,
         room: Room,
         reporter: Reporter,
+        releasing: Releasing,
         rules: Rulebook,
         beat: Callable[[], None] = lambda: None,
         stopping: Callable[[], bool] = lambda: False,
@@ -139,6 +143,7 @@ class Pipeline:
         self._holding = holding
         self._room = room
         self._reporter = reporter
+        self._releasing = releasing
         self._rules = self._configured = rules
         self._paused: set[LinkKey] = set()
         self._beat = beat
@@ -180,6 +185,7 @@ class Pipeline:
             self._heed_people()
             self._carry_out_open_batches()
             self._toss_leftovers()
+            self._release_held()
             while not self._must_rest() and (claimed := self._spool.take(CLAIM_FILES)):
                 self._toss_files(claimed)
             self._ship()
@@ -218,7 +224,9 @@ class Pipeline:
         """
         prepared = prepare_batch(batch, self._rules)
         known = self._state.known_dupes(prepared.all_keys())
-        decision = decide(prepared, self._rules, known, self._state.progress_of(list(claims)), time.time())
+        attachments = find_attachments(batch, self._releasing.inbounds)
+        progress = self._state.progress_of(list(claims))
+        decision = decide(prepared, self._rules, known, progress, time.time(), attachments=attachments)
         plan = draw_up(batch.pieces, decision, self._rules)
         packets = self._sending.draw(batch.pieces, decision)
         self._settle()
@@ -247,6 +255,7 @@ class Pipeline:
         self._storing.sync(numbers)
         asides = work.plan.decision.set_aside
         notes = [self._keeper.keep_member(item, claims[item.claim]) for item in asides if item.member is not None]
+        self._releasing.held.keep(held_messages(work.plan.held))
         staged = self._sending.stage(work.packets, work.first_packet)
         self._state.applied(work.entry, self._reporter.results(work.plan, numbers, notes, staged, time.time()))
 
@@ -408,6 +417,11 @@ class Pipeline:
         for file in suspects:
             if file.path.exists():  # else it was finished when another one turned out to be unreadable
                 self._toss_suspect(file)
+
+    def _release_held(self) -> None:
+        """Let held netmail go on; not while a batch is open, whose own held netmail may be there already."""
+        if not self._parked and not self._state.open_batches():
+            self._releasing.release(self._rules, time.time(), self._beat)
 
     def _toss_suspect(self, file: ClaimedFile) -> None:
         """Toss one file whose processing ended without a verdict before, counting the attempts.

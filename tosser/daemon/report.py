@@ -98,7 +98,8 @@ class Reporter:
                 node, id=event_id, time=decided, network=entry.decision.network, reason=entry.verdict.reason,
                 from_name=decode(packed.sender, charset), from_address=str(entry.message.origin),
                 to_name=decode(packed.to, charset), to_address=str(entry.message.dest),
-                date=dated(packed, text), msgid=msgid, reply=reply, number=number, arrival=arrival, size=_size(packed),
+                date=dated(packed, text), msgid=msgid, reply=reply, number=number or None, arrival=arrival,
+                size=_size(packed),
                 content=(subject, body) if self._rules.netmail.publish_text else None,
             )  # fmt: skip
         origin = entry.message.origin
@@ -177,19 +178,16 @@ def _area_tallies(
     for target, entries in plan.appends.items():
         last, text = entries[-1].packed, entries[-1].text
         charset = charset_of(last, text, default_charset(target))
-        tallies[target.network, target.tag] = AreaTally(
-            target.network,
-            target.tag,
-            stored=len(entries),
-            last_at=decided,
-            last={
-                "number": numbers[target][-1] or None,
-                "from": decode(last.sender, charset),
-                "to": decode(last.to, charset),
-                "subject": decode(last.subject, charset) if target.kind is not TargetKind.NETMAIL else "",
-                "msgid": _value(text, b"MSGID"),
-            },
-        )
+        tally = tallies.setdefault((target.network, target.tag), AreaTally(target.network, target.tag))
+        tally.stored += len(entries)
+        tally.last_at = decided
+        tally.last = {
+            "number": numbers[target][-1] or None,
+            "from": decode(last.sender, charset),
+            "to": decode(last.to, charset),
+            "subject": decode(last.subject, charset) if target.kind is not TargetKind.NETMAIL else "",
+            "msgid": _value(text, b"MSGID"),
+        }
     duplicates = Counter(_duplicate_areas(plan))
     for (network, tag), count in duplicates.items():
         tallies.setdefault((network, tag), AreaTally(network, tag)).duplicates += count
@@ -200,10 +198,11 @@ def _duplicate_areas(plan: Plan) -> list[tuple[str, str]]:
     verdicts = plan.decision.verdicts
     pieces = {(piece.file.claim, piece.member, piece.first): piece for piece in plan.pieces}
     return [
-        (decided.network, area_tag(pieces[decided.claim, decided.member, decided.first].messages[index][1]) or "")
+        (decided.network if tag else "", tag or "")
         for decided in plan.decision.pieces
         for index, verdict in enumerate(decided.verdicts)
         if verdicts[verdict].reason is Reason.DUPLICATE
+        for tag in [area_tag(pieces[decided.claim, decided.member, decided.first].messages[index][1])]
     ]
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import structlog
@@ -15,6 +16,7 @@ import structlog
 from tosser.address import Address
 from tosser.daemon.conditions import CLOCK
 from tosser.errors import LinkBusy, ProgramError, StoreError, said
+from tosser.inbound.work import WORK_DIRECTORY
 from tosser.rules.outgoing import OutPacket, draw_packets
 from tosser.rules.shipping import LinkKey, PacketOut
 from tosser.state.pauses import Pause
@@ -109,11 +111,17 @@ class Sending:
         """
         if self._outgoing is None or not packets:
             return []
-        made = [
-            PacketOut(serial, LinkKey.of(packet.link), packet.size, packet.messages)
-            for serial, packet in enumerate(packets, first)
-        ]
-        self._outgoing.staging.write([(out.serial, packet.chunks) for out, packet in zip(made, packets, strict=True)])
+        staging = self._outgoing.staging
+        numbered = list(enumerate(packets, first))
+        staging.write([(serial, packet.chunks) for serial, packet in numbered if not packet.file])
+        made = []
+        for serial, packet in numbered:
+            size = _adopt(packet, staging) if packet.file else packet.size
+            if size or not packet.file:
+                key = LinkKey.of(packet.link)
+                made.append(PacketOut(serial, key, size, packet.messages, packet.flavour, packet.name))
+            else:
+                log.error("attachment_lost", file=packet.file, why="somebody removed it while its netmail was tossed")
         return made
 
     def ship(self, beat: Callable[[], None]) -> ShipmentReport:
@@ -191,7 +199,7 @@ class Sending:
         """Tell how a link stands; one that is no longer in the configuration has nothing waiting."""
         key = LinkKey(network, str(address.without_domain))
         link, held = self._link(key), key in self._held
-        if link is None or self._outgoing is None:
+        if link is None or not link.known or self._outgoing is None:
             return Standing(paused=link is not None and link.paused, held=held)
         waits = self._outgoing.shipper.backlog(link)
         return Standing(waits.files, waits.bytes, link.paused, held)
@@ -209,8 +217,19 @@ class Sending:
             self._state.touch_links(changed)
 
     def _link(self, key: LinkKey) -> Link | None:
-        links = self._rules.links_at(Address.parse(key.address))
-        return next((link for link in links if link.network == key.network), None)
+        address = Address.parse(key.address)
+        found = next((link for link in self._rules.links_at(address) if link.network == key.network), None)
+        if found is not None:
+            return found
+        stranger = self._rules.stranger(address)
+        return stranger if stranger and stranger.network == key.network else None
+
+
+def _adopt(packet: OutPacket, staging: Staging) -> int:
+    """Take a file that goes with a netmail out of its inbound, by way of the work directory there."""
+    source = Path(packet.file)
+    claimed = source.parent / WORK_DIRECTORY / f"attached-{packet.name.partition('/')[0]}"
+    return staging.adopt(source, claimed, packet.name)
 
 
 def _overload(link: Link, waits: Backlog, now: float, *, by_age: bool) -> str:

@@ -195,6 +195,7 @@ class Service:
     def _forget(self, now: float) -> None:
         rules = self._parts.rules
         histories = {key: area.dupe_history for key, area in rules.areas.items()}
+        histories["", ""] = rules.netmail.dupe_history
         default = int(self._config.area_defaults.dupe_history)
         self._state.keep_house(histories, default, LEDGER_DAYS, now)
 

@@ -169,7 +169,7 @@ def netmail_event(
         id: stable event id.
         time: when it was tossed.
         network: name of the network it came in by.
-        reason: NETMAIL for us, IN_TRANSIT for another system.
+        reason: NETMAIL for us, ROUTED for another system, or why it cannot go on.
         from_name: From field.
         from_address: origin address.
         to_name: To field.
@@ -177,7 +177,7 @@ def netmail_event(
         date: its date.
         msgid: value of the MSGID kludge.
         reply: value of the REPLY kludge.
-        number: its number in the netmail base.
+        number: its number in the netmail base; ``None`` where it is not kept.
         arrival: how it came in.
         size: bytes of the packed message.
         content: subject and text, only where the sysop chose to publish them; ``None`` keeps netmail private.

@@ -280,9 +280,11 @@ def _is_echomail(message: PackedMessage) -> bool:
 
 def describe(file: ClaimedFile) -> FileIn:
     """Give a claimed file as the rules see it; bytes of names that are not UTF-8 are escaped."""
+    inbound = file.inbound
     return FileIn(
-        file.claim, printable(file.name), printable(str(file.inbound.path)), file.inbound.cls, file.size, file.mtime
-    )
+        file.claim, printable(file.name), printable(str(inbound.path)), inbound.cls, file.size, file.mtime,
+        inbound.again,
+    )  # fmt: skip
 
 
 def digest_of(file: ClaimedFile) -> str:

@@ -49,10 +49,12 @@ class Inbound:
     Attributes:
         path: the directory.
         cls: what the mailer knew about the sender of its files.
+        again: whether its files are netmail that was kept here and is to go on now.
     """
 
     path: Path
     cls: InboundClass
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,13 +20,13 @@ import os
 import threading
 import time
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from tosser import disk
-from tosser.codec.flow import bso_stem
+from tosser.codec.flow import Flavour, bso_stem
 from tosser.outbound.bso import Backlog, sum_up
 from tosser.outbound.flowfile import FlowFiles, absolute_paths
 from tosser.outbound.packing import BarePacker, Shipment, discard
@@ -78,6 +78,9 @@ class Register(Protocol):
 
     def packets_lost(self, serials: Iterable[int]) -> None:
         """Forget packets that somebody removed before they were shipped."""
+
+    def files_sent(self, serials: Iterable[int]) -> None:
+        """Forget files that flow files name."""
 
 
 @dataclass(slots=True)
@@ -154,27 +157,54 @@ class Shipper:
             StateError: the state database cannot be used.
             OSError: the disk failed; what was not shipped waits, or will be finished the next time.
         """
-        packets = self._register.staged(LinkKey.of(link))
+        packets = self._staged(link)
         if not packets:
             return ShipReport()
-        needs_lock = not link.filebox or any(packet.path and not packet.boxed for packet in packets)
-        with self._working, self._bso.lock(link.address) if needs_lock else nullcontext():
-            delivery = _Delivery(self._bso, self._staging, self._register, link, self._clock(), synced=self._synced)
-            delivery.recover(packets)
-            if any(packet.path for packet in packets):
-                packets = self._register.staged(LinkKey.of(link))
-            for some in _rounds(packets):
-                delivery.deliver(some, self._packers[link.archiver])
-            return delivery.report
+        boxed = link.filebox and not any(packet.name or (packet.path and not packet.boxed) for packet in packets)
+        report = ShipReport()
+        with self._working, nullcontext() if boxed else self._bso.lock(link.address):
+            for flavour in sorted({packet.flavour or link.flavour for packet in packets}, key=list(Flavour).index):
+                self._ship_flavour(replace(link, flavour=flavour), link.flavour, report)
+        return report
+
+    def _staged(self, link: Link) -> list[StagedPacket]:
+        """List what waits for a link; to a system that is no link only its netmail is sent."""
+        return [packet for packet in self._register.staged(LinkKey.of(link)) if link.known or packet.flavour]
+
+    def _ship_flavour(self, link: Link, usual: Flavour, report: ShipReport) -> None:
+        """Hand over what has the flavour that the link is given with."""
+
+        def waiting() -> list[StagedPacket]:
+            return [packet for packet in self._staged(link) if (packet.flavour or usual) is link.flavour]
+
+        delivery = _Delivery(
+            self._bso, self._staging, self._register, link, now=self._clock(), report=report, synced=self._synced
+        )
+        packets = waiting()
+        delivery.send_files([packet for packet in packets if packet.name])
+        packets = [packet for packet in packets if not packet.name]
+        delivery.recover(packets)
+        if any(packet.path for packet in packets):
+            packets = [packet for packet in waiting() if not packet.name]
+        for some in _rounds(packets):
+            delivery.deliver(some, self._packers[link.archiver])
 
 
 class _Delivery:
     """Ships to one link; whoever makes one holds the link's lock, unless all is about its file box."""
 
     def __init__(
-        self, bso: Bso, staging: Staging, register: Register, link: Link, now: float, *, synced: bool
-    ) -> None:  # fmt: skip
-        self.report = ShipReport()
+        self,
+        bso: Bso,
+        staging: Staging,
+        register: Register,
+        link: Link,
+        *,
+        now: float,
+        report: ShipReport,
+        synced: bool,
+    ) -> None:
+        self.report = report
         self._bso = bso
         self._staging = staging
         self._register = register
@@ -213,6 +243,19 @@ class _Delivery:
     def _waits(self, bundle: Path) -> bool:
         """Tell whether a bundle has not been sent."""
         return has_content(bundle) and bundle in absolute_paths(self._flows.waiting())
+
+    # --- files that go with netmail
+
+    def send_files(self, files: Sequence[StagedPacket]) -> None:
+        """Have files sent from where they are; one that is gone was sent by a mailer before we were killed."""
+        if not files:
+            return
+        paths = [self._staging.file_path(file.name) for file in files]
+        present = [path for path in paths if path.exists()]
+        if present:
+            self._flows.add(self._link.flavour, present)
+        self._register.files_sent(file.serial for file in files)
+        self.report.files += present
 
     # --- what is new
 

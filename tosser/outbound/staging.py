@@ -1,5 +1,7 @@
 """Finished packets that wait to be shipped, each a file named by its serial number, inside the outbound.
 
+Files that go with netmail are beside them, each in a directory of its own, from where the mailer takes them.
+
 They are here, and on the disk, before the batch that made them is recorded as carried out. So the directory may hold
 packets of a batch that was not: writing them again is fine, and after all open batches have been carried out at start,
 what nobody knows of is removed.
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Sequence
 
 DIRECTORY = ".tosser"
+FILES = ".attached"
+"""Where files are that go with netmail; the mailer deletes them, so it is as open as the outbound."""
 _PACKET = re.compile(r"([0-9a-f]{8})\.pkt", re.ASCII)
 _SCRATCH = "scratch-"
 _THREADS = 8
@@ -56,6 +60,8 @@ class Staging:
         disk.make_directory(self._directory)
         for path in self._directory.glob(f"{_SCRATCH}*"):
             shutil.rmtree(path)
+        for path in (self._outbound / FILES).glob("*"):
+            disk.remove_empty_directory(path)
 
     def write(self, packets: Sequence[tuple[int, Sequence[bytes]]]) -> None:
         """Write packets, each a serial number and its bytes in pieces; those of an earlier attempt are replaced.
@@ -85,6 +91,39 @@ class Staging:
                 disk.sync_file(descriptor)
         finally:
             os.close(descriptor)
+
+    def adopt(self, source: Path, claimed: Path, name: str) -> int:
+        """Take a file out of an inbound, durably; may be repeated. Returns its size, 0 when somebody removed it.
+
+        Args:
+            source: where it came.
+            claimed: a path on the same file system that nobody else uses; free afterwards.
+            name: a directory of its own, a slash, and its name there.
+
+        Raises:
+            OSError: the disk failed.
+        """
+        target = self.file_path(name)
+        make_shared(target.parent, self._outbound)
+        if not target.exists():
+            if not claimed.exists():
+                try:
+                    disk.rename(source, claimed)
+                except FileNotFoundError:
+                    return 0
+                disk.sync_directory(claimed.parent)
+                disk.sync_directory(source.parent)
+            disk.move(claimed, target)
+            target.chmod(file_mode(self._outbound))
+        disk.unlink(claimed)
+        if self._synced:
+            for directory in (target.parent, target.parent.parent):
+                disk.sync_directory(directory)
+        return target.stat().st_size
+
+    def file_path(self, name: str) -> Path:
+        """Say where a file is that goes with a netmail."""
+        return self._outbound.absolute() / FILES / name
 
     def path(self, serial: int) -> Path:
         """Say where a packet is."""

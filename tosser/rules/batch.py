@@ -30,6 +30,7 @@ class FileIn:
         cls: class of that inbound.
         size: bytes.
         arrived: modification time, Unix seconds.
+        again: whether it is netmail that was kept here and is to go on now.
     """
 
     claim: str
@@ -38,6 +39,7 @@ class FileIn:
     cls: InboundClass
     size: int
     arrived: float
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 from tosser.reason import FileState, Reason
 from tosser.rules.batch import FileIn  # noqa: TC001 - the journal resolves annotations at run time (pydantic)
-from tosser.rules.dupe import dupe_key
+from tosser.rules.dupe import dupe_key, netmail_key
 from tosser.rules.policy import judge_packet
+from tosser.rules.transit import Attachments
 from tosser.rules.verdict import Judge, Verdict, area_tag
 
 if TYPE_CHECKING:
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
     from tosser.rules.batch import Batch, FileEnd, Piece, Refusal
     from tosser.rules.network import Rulebook
     from tosser.rules.policy import PacketVerdict
+
+
+_REMEMBERED = frozenset({Reason.ACCEPTED, Reason.NETMAIL, Reason.ROUTED})
+"""What has got where it should be; what is held has not, and is judged again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +165,8 @@ class PreparedBatch:
     Attributes:
         batch: what was read.
         packets: for each piece the verdict on its packet.
-        keys: for each piece the dupe key of each message, ``None`` for netmail; empty for a refused packet.
+        keys: for each piece the dupe key of each message, ``None`` for netmail without MSGID; empty for a refused
+            packet.
     """
 
     batch: Batch
@@ -186,12 +192,18 @@ def _keys(piece: Piece, network: str) -> list[bytes | None]:
     keys: list[bytes | None] = []
     for message, text in piece.messages:
         tag = area_tag(text)
-        keys.append(None if tag is None else dupe_key(network, tag, message, text))
+        keys.append(netmail_key(message, text) if tag is None else dupe_key(network, tag, message, text))
     return keys
 
 
 def decide(
-    prepared: PreparedBatch, rules: Rulebook, known: set[bytes], progress: Mapping[str, FileProgress], now: float
+    prepared: PreparedBatch,
+    rules: Rulebook,
+    known: set[bytes],
+    progress: Mapping[str, FileProgress],
+    now: float,
+    *,
+    attachments: Attachments | None = None,
 ) -> Decision:
     """Make every verdict of a batch.
 
@@ -201,8 +213,9 @@ def decide(
         known: which of the batch's dupe keys had been seen before; grows by the keys of this batch.
         progress: of the files whose earlier parts were decided before.
         now: Unix seconds.
+        attachments: the files that netmail may have attached.
     """
-    return _Deciding(prepared, rules, known, progress, now).run()
+    return _Deciding(prepared, rules, known, progress, now, attachments=attachments or Attachments()).run()
 
 
 class _Deciding:
@@ -215,7 +228,10 @@ class _Deciding:
         known: set[bytes],
         progress: Mapping[str, FileProgress],
         now: float,
+        *,
+        attachments: Attachments,
     ) -> None:
+        self._attachments = attachments
         self._prepared = prepared
         self._rules = rules
         self._known = known
@@ -282,13 +298,16 @@ class _Deciding:
 
     def _judge(self, piece: Piece, packet: PacketVerdict, keys: list[bytes | None]) -> list[int]:
         """Judge each message; the dupe keys of those accepted are known from then on."""
-        judge = Judge(piece.header, packet, self._rules, self._decision.decided, self._known)
+        judge = Judge(
+            piece.header, packet, self._rules, self._decision.decided, self._known,
+            file=piece.file, attachments=self._attachments,
+        )  # fmt: skip
         indexes: list[int] = []
         seen: dict[int, int] = {}  # by identity, which is cheaper; the judge keeps its verdicts
         for (message, text), key in zip(piece.messages, keys, strict=True):
             verdict = judge.judge(message, text, key)
             target = verdict.target
-            if key is not None and target is not None and verdict.reason is Reason.ACCEPTED:
+            if key is not None and target is not None and verdict.reason in _REMEMBERED:
                 self._known.add(key)
                 self._decision.dupe_keys.append((target.network, target.tag, key))
             index = seen.get(id(verdict))

@@ -4,6 +4,9 @@ With a MSGID, a message is the area and the MSGID text, blanks collapsed, case k
 to, subject, date and the text up to the Origin line, so that changed SEEN-BYs, PATHs, kludges, line feeds or soft
 carriage returns do not hide a duplicate. The network is part of the area: two networks may use one tag.
 
+Netmail is the same only if all of it is, MSGID and Via lines among it: what a system sends once more after a crash. A
+part of a list without MSGID is never a duplicate, nor is a letter that comes back with a Via line more.
+
 A key is a digest behind four bytes that are the serial number of the MSGID if it has one. Serials are made from clocks,
 so that the keys of a day lie side by side in a sorted history, and adding them is cheap however long it is.
 """
@@ -38,6 +41,17 @@ def dupe_key(network: str, tag: str, message: PackedMessage, text: MessageText) 
     content = (scope, message.sender, message.to, message.subject, message.date.strip(), _authored(text.body))
     digest = blake2b(b"\0".join(content), digest_size=DIGEST_SIZE, person=b"no MSGID").digest()
     return digest[:SERIAL_SIZE] + digest
+
+
+def netmail_key(message: PackedMessage, text: MessageText) -> bytes | None:
+    """Compute the key of one netmail; ``None`` for one without MSGID, which is never a duplicate."""
+    msgid = find_value(text.kludges, b"MSGID")
+    if not msgid:
+        return None
+    system = b"%d/%d %d/%d" % (message.orig_net, message.orig_node, message.dest_net, message.dest_node)
+    content = (system, message.sender, message.to, message.subject, message.date.strip(), message.text)
+    digest = blake2b(b"\0".join(content), digest_size=DIGEST_SIZE, person=b"netmail").digest()
+    return _serial(msgid.split()[-1], digest) + digest
 
 
 def _serial(word: bytes, digest: bytes) -> bytes:

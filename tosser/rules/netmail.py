@@ -1,13 +1,14 @@
 """Whose netmail is this: origin and destination from the header and INTL, FMPT, TOPT (FTS-0001, FTS-4001).
 
 The message header has only net and node. INTL wins over it and over the zones of the packet header; FMPT and TOPT give
-the points. A message to a zone gate has the gate in its header, so its final destination is that of INTL. A kludge that
-breaks its grammar counts as absent; nothing is refused.
+the points. A message to a zone gate has the gate in its header, so its final destination is that of INTL; until it has
+reached the gate, it is routed by the gate's address. A kludge that breaks its grammar counts as absent; nothing is
+refused.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from tosser.address import Address
@@ -16,6 +17,7 @@ from tosser.errors import KludgeError
 from tosser.rules.policy import resolve_addresses
 
 if TYPE_CHECKING:
+    from tosser.codec.kludge import Intl
     from tosser.codec.message import MessageText
     from tosser.codec.packet import PackedMessage, PacketHeader
     from tosser.rules.network import Rulebook
@@ -24,28 +26,69 @@ _HIGHEST_POINT = 32767
 """Programs write 65535 where they mean no point (FRL-1002)."""
 
 
-def netmail_addresses(
-    header: PacketHeader, message: PackedMessage, text: MessageText, rules: Rulebook
-) -> tuple[Address, Address]:
-    """Find (origin, destination) of a netmail.
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """The addresses of a netmail.
+
+    Attributes:
+        orig: where it is from.
+        dest: where it is going.
+        gate: the zone gate it has to go through first; ``None`` for most, and where we are the gate.
+        stated: whether it has INTL, so that its zones are certain to every system.
+    """
+
+    orig: Address
+    dest: Address
+    gate: Address | None
+    stated: bool
+
+    @property
+    def stop(self) -> Address:
+        """By which address it is routed."""
+        return self.gate or self.dest
+
+
+def read_envelope(header: PacketHeader, message: PackedMessage, text: MessageText, rules: Rulebook) -> Envelope:
+    """Find the addresses of a netmail.
 
     Domains are those of the zone's network, or of the packet header where several networks share the zone; they stay
     empty where neither tells.
     """
     sender, addressee = resolve_addresses(header, rules)
     orig = Address(sender.zone, message.orig_net, message.orig_node)
-    dest = Address(addressee.zone, message.dest_net, message.dest_node)
-    value = find_value(text.kludges, b"INTL")
-    if value is not None:
-        try:
-            intl = parse_intl(value)
-        except KludgeError:
-            pass
-        else:
-            orig, dest = intl.orig, intl.dest
+    dest = header_dest = Address(addressee.zone, message.dest_net, message.dest_node)
+    intl = _intl(text)
+    if intl is not None:
+        orig, dest = intl.orig, intl.dest
+    gate = None
+    if orig.zone != dest.zone and (header_dest.net, header_dest.node) == (orig.zone, dest.zone):
+        gate = _with_domain(Address(orig.zone, header_dest.net, header_dest.node), sender, rules)
     orig = _with_point(orig, find_value(text.kludges, b"FMPT"))
     dest = _with_point(dest, find_value(text.kludges, b"TOPT"))
-    return _with_domain(orig, sender, rules), _with_domain(dest, addressee, rules)
+    return Envelope(
+        _with_domain(orig, sender, rules),
+        _with_domain(dest, addressee, rules),
+        None if gate is None or rules.own_aka(gate) else gate,
+        intl is not None,
+    )
+
+
+def netmail_addresses(
+    header: PacketHeader, message: PackedMessage, text: MessageText, rules: Rulebook
+) -> tuple[Address, Address]:
+    """Find (origin, destination) of a netmail."""
+    envelope = read_envelope(header, message, text, rules)
+    return envelope.orig, envelope.dest
+
+
+def _intl(text: MessageText) -> Intl | None:
+    value = find_value(text.kludges, b"INTL")
+    if value is None:
+        return None
+    try:
+        return parse_intl(value)
+    except KludgeError:
+        return None
 
 
 def _with_point(address: Address, value: bytes | None) -> Address:

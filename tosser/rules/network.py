@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING
 
 from tosser.codec.flow import Flavour
 from tosser.codec.packet_header import PacketType
+from tosser.rules.routing import NetmailPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from tosser.address import Address
+    from tosser.rules.routing import Directory
 
 
 class InboundClass(StrEnum):
@@ -94,6 +96,8 @@ class Link:
         max_messages_per_hour: it is put on hold when it sends more; ``None`` for never.
         max_dupes_per_hour: the same with duplicates.
         filebox: directory that takes its packets and bundles instead of the outbound; empty for none.
+        direct_netmail: whether netmail for it and its points goes straight to it, whatever the routes say.
+        known: whether it is in the configuration; to others only netmail is sent.
     """
 
     address: Address
@@ -118,6 +122,8 @@ class Link:
     pause_size: int | None = None
     max_messages_per_hour: int | None = None
     max_dupes_per_hour: int | None = None
+    direct_netmail: bool = True
+    known: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,19 +178,23 @@ class Area:
 
 @dataclass(frozen=True, slots=True)
 class NetmailRules:
-    """Where netmail is kept.
+    """Where netmail is kept, and where it goes.
 
     Attributes:
         store: kind of its base.
         path: base path without suffix.
         charset: CHRS identifier assumed for messages that state none.
         publish_text: whether the event of a netmail carries its text; off keeps netmail private.
+        policy: where it goes.
+        dupe_history: seconds for which netmail is remembered.
     """
 
     store: StoreKind
     path: str
     charset: str
     publish_text: bool
+    policy: NetmailPolicy = field(default_factory=NetmailPolicy)
+    dupe_history: int = 7 * 86400
 
 
 @dataclass(frozen=True, eq=False)
@@ -197,6 +207,7 @@ class Rulebook:
         areas: by network name and tag.
         netmail: where netmail is kept.
         sends: whether there is an outbound; without one nothing is sent on.
+        nodelist: who is above whom, as far as that is known.
     """
 
     networks: Mapping[str, Network]
@@ -204,6 +215,7 @@ class Rulebook:
     areas: Mapping[tuple[str, str], Area]
     netmail: NetmailRules
     sends: bool = True
+    nodelist: Directory | None = None
     _zones: dict[int, list[Network]] = field(init=False, repr=False, compare=False)
     _links_by_node: dict[tuple[int, int, int], list[Link]] = field(init=False, repr=False, compare=False)
 
@@ -256,6 +268,22 @@ class Rulebook:
         """List the links with these numbers in any zone, for packets that state no zone."""
         return self._links_by_node.get((net, node, point), ())
 
+    def stranger(self, address: Address) -> Link | None:
+        """Describe a system that is no link, so that netmail can be sent to it; ``None`` if it is in no network."""
+        at = self.with_domain(address)
+        found = [network for network in self._zones.get(at.zone, ()) if network.domain == at.domain]
+        if not found:
+            return None
+        our_aka = closest(found[0].addresses, at)
+        return Link(at, found[0].name, "", "", b"", our_aka, archiver="none", flavour=Flavour.DIRECT, known=False)
+
     def area_of(self, network: str, tag: str) -> Area | None:
         """Find an area by network name and tag (upper case), or ``None``."""
         return self.areas.get((network, tag))
+
+
+def closest(akas: Sequence[Address], remote: Address) -> Address:
+    """Choose among our AKAs of one network the one towards a system: same net, else same zone, else the first."""
+    same_zone = [aka for aka in akas if aka.zone == remote.zone]
+    same_net = [aka for aka in same_zone if aka.net == remote.net]
+    return (same_net or same_zone or akas)[0]

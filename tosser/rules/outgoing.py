@@ -1,12 +1,15 @@
 """The packets that a batch sends on, as bytes: drawn up from the messages and the decision alone.
 
-What is behind the fourteen bytes that name the two systems is the same for all links that get the same SEEN-BY and
-PATH, and is made once for them. A packet is closed when the next message would make it larger than the link allows.
+Of echomail, what is behind the fourteen bytes that name the two systems is the same for all links that get the same
+SEEN-BY and PATH, and is made once for them. Netmail is composed by `tosser.rules.onward`; what is more urgent than the
+link's other mail is in packets of its own. A packet is closed when the next message would make it larger than the link
+allows.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeAlias
 
 from tosser.address import Address
@@ -14,17 +17,20 @@ from tosser.codec.packed_message import build_message_head, build_message_tail
 from tosser.codec.packet import TERMINATOR
 from tosser.codec.packet_header import PacketHeader, build_packet_header
 from tosser.rules.export import exports_of
+from tosser.rules.netmail import read_envelope
+from tosser.rules.onward import compose
 from tosser.rules.trailer import export_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime
 
+    from tosser.codec.flow import Flavour
     from tosser.codec.message import MessageText
     from tosser.codec.packed_message import PackedMessage
     from tosser.rules.batch import Piece
     from tosser.rules.decision import Decision, PieceDecision
     from tosser.rules.network import Link, Rulebook
+    from tosser.rules.routing import Onward
     from tosser.rules.trailer import Group
     from tosser.rules.verdict import Verdict
 
@@ -42,12 +48,18 @@ class OutPacket:
         chunks: its bytes, in pieces; the same message in packets of several links is the same object.
         size: bytes in all.
         messages: how many are in it.
+        flavour: how urgently it is sent; ``None`` as the link's other mail.
+        file: path of a file that is sent as it is, instead of all that; empty for a packet.
+        name: where that is put, and under which name.
     """
 
     link: Link
     chunks: list[bytes] = field(default_factory=list)
     size: int = 0
     messages: int = 0
+    flavour: Flavour | None = None
+    file: str = ""
+    name: str = ""
 
 
 def draw_packets(pieces: Sequence[Piece], decision: Decision, rules: Rulebook, created: datetime) -> list[OutPacket]:
@@ -59,9 +71,10 @@ def draw_packets(pieces: Sequence[Piece], decision: Decision, rules: Rulebook, c
         rules: links and areas; a link that is gone meanwhile gets nothing.
         created: local time for the packet headers.
     """
-    if not rules.sends or not any(verdict.recipients for verdict in decision.verdicts):
+    if not rules.sends or not any(verdict.recipients or verdict.onward for verdict in decision.verdicts):
         return []
     drawing = _Drawing(rules, created)
+    moment = datetime.fromtimestamp(int(decision.decided), UTC)
     by_place = {(piece.file.claim, piece.member, piece.first): piece for piece in pieces}
     for decided in decision.pieces:
         sender = _sender(decided, rules)
@@ -69,6 +82,9 @@ def draw_packets(pieces: Sequence[Piece], decision: Decision, rules: Rulebook, c
         piece = by_place[decided.claim, decided.member, decided.first]
         for (packed, text), index in zip(piece.messages, decided.verdicts, strict=True):
             _send(packed, text, ways[index])
+        for number, index in enumerate(decided.verdicts):
+            for onward in decision.verdicts[index].onward:
+                drawing.send_on(piece, number, onward, moment)
     return drawing.finished()
 
 
@@ -88,34 +104,40 @@ def _send(packed: PackedMessage, text: MessageText, way: _Way) -> None:
             text=export_text(text, group.trailer(text)),
         )
         for lane in lanes:
-            lane.add(tail)
+            lane.add_echomail(tail)
 
 
 class _Lane:
     """The packets of one link, of which the last one is being filled."""
 
-    __slots__ = ("_head", "_header", "_link", "_open", "_packets")
+    __slots__ = ("_flavour", "_head", "_header", "_link", "_open", "_packets")
 
-    def __init__(self, link: Link, created: datetime, packets: list[OutPacket]) -> None:
+    def __init__(self, link: Link, flavour: Flavour | None, created: datetime, packets: list[OutPacket]) -> None:
         """``packets`` receives each packet as it is begun."""
         self._link = link
+        self._flavour = flavour
         self._packets = packets
         self._open: OutPacket | None = None
         self._head = _message_head(link)
         self._header = _packet_header(link, created)
 
-    def add(self, tail: bytes) -> None:
+    def add_echomail(self, tail: bytes) -> None:
+        """Add a message that is between us and the link, given without its head."""
+        self.add(self._head, tail)
+
+    def add(self, head: bytes, tail: bytes) -> None:
         """Append a message to the open packet, or to a new one where it would grow too large."""
         packet = self._open
-        size = len(self._head) + len(tail)
+        size = len(head) + len(tail)
         if packet is None or packet.size + size > self._link.max_packet:
             packet = self._begin()
-        packet.chunks += (self._head, tail)
+        packet.chunks += (head, tail)
         packet.size += size
         packet.messages += 1
 
     def _begin(self) -> OutPacket:
-        packet = self._open = OutPacket(self._link, [self._header], len(self._header) + len(TERMINATOR))
+        size = len(self._header) + len(TERMINATOR)
+        packet = self._open = OutPacket(self._link, [self._header], size, flavour=self._flavour)
         self._packets.append(packet)
         return packet
 
@@ -127,7 +149,7 @@ class _Drawing:
         self._rules = rules
         self._created = created
         self._exports = exports_of(rules)
-        self._lanes: dict[Address, _Lane] = {}
+        self._lanes: dict[tuple[Address, Flavour | None], _Lane] = {}
         self._packets: list[OutPacket] = []
 
     def way(self, verdict: Verdict, sender: Address | None) -> _Way:
@@ -139,16 +161,31 @@ class _Drawing:
         groups = self._exports.of(area).groups(sender, verdict.recipients)
         return [(group, [self._lane(link) for link in group.links]) for group in groups]
 
-    def _lane(self, link: Link) -> _Lane:
-        lane = self._lanes.get(link.address)
+    def send_on(self, piece: Piece, number: int, onward: Onward, moment: datetime) -> None:
+        """Add a netmail to the packets of a link, and the files that go with it; ``number`` is that of the message."""
+        link = self._rules.links.get(onward.link) or self._rules.stranger(onward.link)
+        if link is None:
+            return
+        flavour = None if link.known and onward.flavour is link.flavour else onward.flavour
+        packed, text = piece.messages[number]
+        envelope = read_envelope(piece.header, packed, text, self._rules)
+        self._lane(link, flavour).add(*compose(packed, text, envelope, onward, aka=link.our_aka, moment=moment))
+        for index, path in enumerate(onward.files):
+            place = f"{piece.file.claim}-{piece.member}-{piece.first + number}-{index}"
+            name = f"{place}/{path.rpartition('/')[2]}"
+            self._packets.append(OutPacket(link, flavour=flavour or link.flavour, file=path, name=name))
+
+    def _lane(self, link: Link, flavour: Flavour | None = None) -> _Lane:
+        lane = self._lanes.get((link.address, flavour))
         if lane is None:
-            lane = self._lanes[link.address] = _Lane(link, self._created, self._packets)
+            lane = self._lanes[link.address, flavour] = _Lane(link, flavour, self._created, self._packets)
         return lane
 
     def finished(self) -> list[OutPacket]:
         """Close every packet."""
         for packet in self._packets:
-            packet.chunks.append(TERMINATOR)
+            if not packet.file:
+                packet.chunks.append(TERMINATOR)
         return self._packets
 
 

@@ -18,6 +18,7 @@ from tosser.codec.stored import BaseMessage, MessageKind
 from tosser.errors import AddressError
 from tosser.reason import Reason
 from tosser.rules.netmail import netmail_addresses
+from tosser.rules.verdict import TargetKind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,9 +38,8 @@ _ECHO_ATTRIBUTES = 0x1000 | 0x2000 | 0x4000
 _NETMAIL_ATTRIBUTES = _ECHO_ATTRIBUTES | _PRIVATE | _FILE_ATTACHED
 _TRANSIT_ATTRIBUTES = _NETMAIL_ATTRIBUTES | _CRASH
 """How urgent a message is matters only until it is where it should be."""
-_NETMAIL = frozenset({Reason.NETMAIL, Reason.IN_TRANSIT})
 REASON_KLUDGE = b"TOSSER-REASON"
-"""Control line that says, in the bad area, why a message is there."""
+"""Control line that says, in the bad area and in the netmail base, why a message is there."""
 
 
 @dataclass(slots=True)
@@ -84,6 +84,11 @@ class Plan:
     decision: Decision
     pieces: Sequence[Piece]
     appends: dict[Target, list[Entry]] = field(default_factory=dict)
+
+    @property
+    def held(self) -> list[Entry]:
+        """The netmail that cannot go on for now."""
+        return [entry for entries in self.appends.values() for entry in entries if entry.verdict.reason.held]
 
 
 def draw_up(pieces: Sequence[Piece], decision: Decision, rules: Rulebook) -> Plan:
@@ -130,20 +135,24 @@ class _Composer:
         if verdict.reason is Reason.ACCEPTED:
             record = piece.records[index] if piece.records else None
             return _echomail(packed, text, sender, self._arrived, record)
-        if verdict.reason in _NETMAIL:
-            return self._netmail(piece, packed, text, in_transit=verdict.reason is Reason.IN_TRANSIT)
+        if verdict.target is not None and verdict.target.kind is TargetKind.NETMAIL:
+            return self._netmail(piece, packed, text, verdict.reason, sender)
         message = _echomail(packed, text, sender, self._arrived)
         message.kludges = (*_bad_kludges(verdict.reason, sender, text), *message.kludges)
         return message
 
-    def _netmail(self, piece: Piece, packed: PackedMessage, text: MessageText, *, in_transit: bool) -> BaseMessage:
+    def _netmail(
+        self, piece: Piece, packed: PackedMessage, text: MessageText, reason: Reason, sender: str
+    ) -> BaseMessage:
+        in_transit = reason is not Reason.NETMAIL
+        why = (_reason_kludge(reason, sender),) if reason.held else ()
         origin, dest = netmail_addresses(piece.header, packed, text, self._rules)
         return BaseMessage(
             kind=MessageKind.NETMAIL,
             sender=packed.sender,
             to=packed.to,
             subject=packed.subject,
-            kludges=text.kludges,
+            kludges=(*why, *text.kludges),
             body=text.body,
             seen_by=text.seen_by,
             path=text.path,
@@ -191,7 +200,11 @@ def _echomail(
 def _bad_kludges(reason: Reason, sender: str, text: MessageText) -> tuple[bytes, bytes]:
     """Say why a message is in the bad area, and keep the AREA line, which storing drops, to toss it again by."""
     area = (text.area or "").encode("latin-1")
-    return b"AREA:" + area, b"%s: %s %s" % (REASON_KLUDGE, reason.encode(), sender.encode())
+    return b"AREA:" + area, _reason_kludge(reason, sender)
+
+
+def _reason_kludge(reason: Reason, sender: str) -> bytes:
+    return b"%s: %s %s" % (REASON_KLUDGE, reason.encode(), sender.encode())
 
 
 def _first_system(text: MessageText, sender: str) -> Address | None:

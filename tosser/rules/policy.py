@@ -38,6 +38,7 @@ class PacketVerdict:
         network: the network of that AKA; ``None`` when it is not for us.
         link: the sending link; ``None`` for our own programs and unknown senders.
         local: whether it comes from our own programs.
+        proven: whether something proves that the sender is who it says: the inbound, or the packet password.
     """
 
     reason: Reason | None
@@ -47,6 +48,7 @@ class PacketVerdict:
     network: Network | None
     link: Link | None
     local: bool
+    proven: bool = False
 
     @property
     def echo_link(self) -> Address | None:
@@ -72,7 +74,8 @@ def judge_packet(header: PacketHeader, cls: InboundClass, summary: PacketSummary
         reason, what = Reason.NOT_FOR_US, f"addressed to {shown}, which is none of our addresses"
     elif not local:
         reason, what = _check_sender(header, cls, summary, sender, link)
-    return PacketVerdict(reason, what, link.address if link else sender, aka, network, link, local)
+    proven = cls is not InboundClass.INSECURE or (link is not None and bool(link.packet_password))
+    return PacketVerdict(reason, what, link.address if link else sender, aka, network, link, local, proven)
 
 
 def _find_parties(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    from tosser.codec.flow import Flavour
     from tosser.rules.network import Link
 
 
@@ -34,12 +35,16 @@ class PacketOut:
         link: who gets it.
         size: bytes.
         messages: how many are in it.
+        flavour: how urgently it is sent; ``None`` as the link's other mail.
+        name: where it is, if it is a file that goes with a netmail; empty for a packet.
     """
 
     serial: int
     link: LinkKey
     size: int
     messages: int
+    flavour: Flavour | None = None
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +59,8 @@ class StagedPacket:
         path: the bundle or packet it is placed in; ``None`` while it is not.
         added: whether that bundle stood there before, with other packets.
         boxed: whether it lies in a file box, so that no flow file names it.
+        flavour: how urgently it is sent; ``None`` as the link's other mail.
+        name: where it is, if it is a file that goes with a netmail; empty for a packet.
     """
 
     serial: int
@@ -63,6 +70,8 @@ class StagedPacket:
     path: str | None = None
     added: bool = False
     boxed: bool = False
+    flavour: Flavour | None = None
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,9 +20,10 @@ from tosser.codec.kludge import find_value
 from tosser.codec.seenby import circular, parse_nodes
 from tosser.reason import Reason
 from tosser.rules.export import exports_of
-from tosser.rules.netmail import netmail_addresses
 from tosser.rules.network import StoreKind
 from tosser.rules.remembered import Remembered, weigh_lines
+from tosser.rules.routing import Onward  # noqa: TC001 - as above
+from tosser.rules.transit import Attachments, NetmailJudge
 
 if TYPE_CHECKING:
     from collections.abc import Container
@@ -30,8 +31,10 @@ if TYPE_CHECKING:
     from tosser.codec.message import MessageText
     from tosser.codec.packet import PackedMessage, PacketHeader
     from tosser.codec.seenby import Node
+    from tosser.rules.batch import FileIn
     from tosser.rules.network import Area, Network, Rulebook
     from tosser.rules.policy import PacketVerdict
+    from tosser.rules.transit import Fate
 
 LONGEST_TAG = 79
 """Longer ones are not in FSC-0068, whose limit is 60, but in use."""
@@ -81,14 +84,16 @@ class Verdict:
     """What happens to a message.
 
     Attributes:
-        reason: why; ACCEPTED, NETMAIL and IN_TRANSIT are good news.
+        reason: why; ACCEPTED, NETMAIL and ROUTED are good news.
         target: the base that stores it; ``None`` when it is dropped (a duplicate).
-        recipients: the links it is sent on to.
+        recipients: the links that echomail is sent on to.
+        onward: the links that netmail is sent on to, and how.
     """
 
     reason: Reason
     target: Target | None
     recipients: tuple[Address, ...] = ()
+    onward: tuple[Onward, ...] = ()
 
 
 class Judge:
@@ -100,17 +105,26 @@ class Judge:
         rules: the sysop's world.
         now: Unix seconds, UTC.
         known: dupe keys seen before; the caller adds the key of each message that is accepted.
+        file: the file it is in.
+        attachments: what netmail may have attached.
 
     Raises:
         ValueError: the packet is not for us.
     """
 
     def __init__(
-        self, header: PacketHeader, packet: PacketVerdict, rules: Rulebook, now: float, known: Container[bytes]
+        self,
+        header: PacketHeader,
+        packet: PacketVerdict,
+        rules: Rulebook,
+        now: float,
+        known: Container[bytes],
+        *,
+        file: FileIn,
+        attachments: Attachments,
     ) -> None:
         if packet.network is None:
             raise ValueError("a packet that is not for us has no messages to judge")
-        self._header = header
         self._packet = packet
         self._rules = rules
         self._network: Network = packet.network
@@ -126,15 +140,18 @@ class Judge:
         }
         """We, as PATH lists us where it means the sender's zone."""
         self._begins_here = packet.local or (bool(sender.point) and (sender.net, sender.node) in self._own)
+        self._again = file.again
+        self._netmail = NetmailJudge(header, packet, rules, known, cls=file.cls, files=attachments)
+        self._fates: dict[tuple[Reason, tuple[Onward, ...]], Verdict] = {}
 
     def judge(self, message: PackedMessage, text: MessageText, key: bytes | None) -> Verdict:
-        """Decide on one message, given its dupe key (``None`` for netmail).
+        """Decide on one message, given its dupe key (``None`` for netmail without MSGID).
 
         Equal verdicts are one value.
         """
         tag = area_tag(text)
         if tag is None:
-            return self._judge_netmail(message, text)
+            return self._netmail_verdict(self._netmail.judge(message, text, key))
         area = self._areas.get(tag)
         if area is None:
             area = self._areas[tag] = self._open_area(tag)
@@ -193,12 +210,17 @@ class Judge:
             return Reason.LOOP
         return Reason.CIRCULAR if round_trip else None
 
-    def _judge_netmail(self, message: PackedMessage, text: MessageText) -> Verdict:
-        _, dest = netmail_addresses(self._header, message, text, self._rules)
-        ours = self._rules.own_aka(dest) is not None
-        netmail = self._rules.netmail
-        target = Target(TargetKind.NETMAIL, "", "", netmail.store, netmail.path)
-        return self._verdict(Reason.NETMAIL if ours else Reason.IN_TRANSIT, "", target)
+    def _netmail_verdict(self, fate: Fate) -> Verdict:
+        """Say where a netmail is kept: here what is for us, and what cannot go on and is not here already."""
+        verdict = self._fates.get((fate.reason, fate.onward))
+        if verdict is None:
+            netmail = self._rules.netmail
+            kept = fate.reason is Reason.NETMAIL or (fate.reason.held and not self._again)
+            store, path = (netmail.store, netmail.path) if kept else (StoreKind.PASSTHROUGH, "")
+            target = Target(TargetKind.NETMAIL, "", "", store, path)
+            verdict = Verdict(fate.reason, None if fate.reason is Reason.DUPLICATE else target, onward=fate.onward)
+            self._fates[fate.reason, fate.onward] = verdict
+        return verdict
 
     def _bad(self, reason: Reason) -> Verdict:
         return self._verdict(reason, "", bad_target(self._network))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import secrets
 from typing import TYPE_CHECKING
 
+from tosser.codec.flow import Flavour
 from tosser.errors import StateError
 from tosser.rules.shipping import NAMES_KEPT, BundleName, LinkKey, StagedMail, StagedPacket
 
@@ -58,21 +59,24 @@ def identity(connection: sqlite3.Connection) -> int:
 def stage(connection: sqlite3.Connection, packets: Iterable[PacketOut], created: float) -> None:
     """Enter packets that are staged."""
     connection.executemany(
-        "INSERT INTO packets (serial, network, link, size, messages, created) VALUES (?, ?, ?, ?, ?, ?)",
-        [(p.serial, *p.link, p.size, p.messages, created) for p in packets],
+        """INSERT INTO packets (serial, network, link, size, messages, created, flavour, name)
+           VALUES (?, ?, ?, ?, ?, ?, ?, ?)""",
+        [(p.serial, *p.link, p.size, p.messages, created, p.flavour, p.name) for p in packets],
     )
 
 
 def staged(connection: sqlite3.Connection, link: LinkKey) -> list[StagedPacket]:
     """List the packets of a link, in the order in which they were made."""
     rows = connection.execute(
-        """SELECT serial, size, messages, created, path, added, boxed FROM packets
+        """SELECT serial, size, messages, created, path, added, boxed, flavour, name FROM packets
            WHERE network = ? AND link = ? ORDER BY serial""",
         link,
     )
     return [
-        StagedPacket(serial, size, messages, created, path, bool(added), bool(boxed))
-        for serial, size, messages, created, path, added, boxed in rows
+        StagedPacket(
+            serial, size, messages, created, path, bool(added), bool(boxed), Flavour(flavour) if flavour else None, name
+        )
+        for serial, size, messages, created, path, added, boxed, flavour, name in rows
     ]
 
 

@@ -201,6 +201,10 @@ class State:
         """Forget packets that somebody removed before they were shipped."""
         self._database.call(shipping.lost, serials)
 
+    def files_sent(self, serials: Iterable[int]) -> None:
+        """Forget files that flow files name."""
+        self._database.call(shipping.lost, serials)
+
     # --- paused links
 
     def pause_link(self, entry: Pause) -> None:
