@@ -15,6 +15,7 @@ from tests.packets import number
 from tests.peers.daemon import DONE, node
 from tests.peers.forks import run_forked
 from tosser.cli.status import gather
+from tosser.codec.jam import JamAttribute
 from tosser.codec.kludge import find_value
 
 if TYPE_CHECKING:
@@ -155,6 +156,9 @@ def test_held_goes_on_once_there_is_a_way(system: Node) -> None:
     raw = letter(addressee="1337:2/2", author=DOWN)
     toss(system, raw, sender=DOWN)
     assert "0 to us, 0 sent on, 1 in transit (1 no-route)" in run_forked(system, "status").stdout
+    (row,) = run_forked(system, "netmail", "list", "--json").json
+    assert (row["reason"], row["from"], row["to"]) == ("no-route", f"{DOWN}@tqwnet", "1337:2/2@tqwnet")
+    assert "  no-route  " in run_forked(system, "netmail", "list").stdout
     toss_again(system)
     change(system, routes=[{"match": "1337:*", "via": HUB}])
     for _ in range(3):
@@ -164,6 +168,9 @@ def test_held_goes_on_once_there_is_a_way(system: Node) -> None:
     assert vias(message) == [US]
     assert held(system) == {}
     assert status(system)["netmail"]["sent_on"] == 1
+    (record,) = in_base(system)
+    assert list(in_transit(system)) == []
+    assert record.header.attribute & JamAttribute.SENT
 
 
 def test_a_paused_link(system: Node) -> None:

@@ -9,7 +9,22 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tosser import __version__
-from tosser.cli import area, check, demo, explain, link, nodelist, packet, quarantine, queue, route, run, status, toss
+from tosser.cli import (
+    area,
+    check,
+    demo,
+    explain,
+    link,
+    netmail,
+    nodelist,
+    packet,
+    quarantine,
+    queue,
+    route,
+    run,
+    status,
+    toss,
+)
 from tosser.cli.output import Exit, complain
 from tosser.errors import ConfigError, TosserError
 
@@ -60,6 +75,7 @@ app.command("demo")(demo.demo)
 app.add_typer(packet.app, name="packet")
 app.add_typer(area.app, name="area")
 app.add_typer(link.app, name="link")
+app.add_typer(netmail.app, name="netmail")
 app.add_typer(nodelist.app, name="nodelist")
 app.add_typer(quarantine.app, name="quarantine")
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+import structlog
 
 from tosser import disk
 from tosser.errors import StoreError, StoreLocked
+from tosser.stores.jam_sent import mark_sent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -18,6 +22,8 @@ if TYPE_CHECKING:
     from tosser.state.state import State
     from tosser.stores.base import BasePosition
     from tosser.stores.shelf import Shelf
+
+log = structlog.get_logger()
 
 SHOWN = 3
 """Message bases named in a sentence about those that batches wait for."""
@@ -120,6 +126,15 @@ class Storing:
         except StoreError as error:
             self.note(str(error.path), error)
         return failed
+
+    def mark_sent(self, work: Work, path: str) -> None:
+        """Mark netmail that was held before as sent, in the base where it is; what is not done has no consequences."""
+        messages = [entry.message for entry in work.plan.gone_on]
+        if messages:
+            try:
+                mark_sent(Path(path), messages, wait=self._lock_wait)
+            except StoreError as error:
+                log.warning("netmail_not_marked", error=str(error), messages=len(messages))
 
     def sync(self, targets: Iterable[Target]) -> None:
         """Wait until all that was written to these bases is on the disk, where that is wanted; from any thread.

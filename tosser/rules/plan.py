@@ -86,6 +86,12 @@ class Plan:
     appends: dict[Target, list[Entry]] = field(default_factory=dict)
 
     @property
+    def gone_on(self) -> list[Entry]:
+        """The netmail that was held before, and goes on now."""
+        entries = [entry for entries in self.appends.values() for entry in entries]
+        return [entry for entry in entries if entry.piece.file.again and not entry.verdict.reason.held]
+
+    @property
     def held(self) -> list[Entry]:
         """The netmail that cannot go on for now."""
         return [entry for entries in self.appends.values() for entry in entries if entry.verdict.reason.held]
