@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.daemon.inside import config_of, parts_of
+from tests.daemon.inside import config_of
 from tests.mail import HUB, US, packet
 from tests.netmail import attached, change, in_base, letter, sent, vias
 from tests.outbound.killing import Killed, Life
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.peers.daemon import Node
+    from tosser.config.model import Config
 
 MEMORY = Path("/dev/shm")  # noqa: S108 - a directory of our own is made in it
 DOWN, ELSEWHERE, OTHER = "1337:1/201", "1337:1/202", "1337:2/2"
@@ -39,10 +40,18 @@ def home() -> Iterator[Path]:
         yield Path(directory) / "node"
 
 
-def fresh(home: Path) -> Node:
-    """Give a node with a packet in its inbound: for us, for a link with a file, and for nobody we know a way to."""
-    shutil.rmtree(home, ignore_errors=True)
+def configured(home: Path) -> tuple[Node, Config]:
+    """Give a node, whose directories may be removed and made again, and its configuration."""
     system = node(home, areas=1, links={HUB: "", DOWN: "", ELSEWHERE: ""}, link_defaults={"archiver": "none"})
+    return system, config_of(system)
+
+
+def fresh(system: Node) -> None:
+    """Begin anew with a packet in the inbound: for us, for a link with a file, and for nobody we know a way to."""
+    for directory in (system.state, system.bases, system.outbound, system.secure):
+        shutil.rmtree(directory, ignore_errors=True)
+    system.secure.mkdir()
+    system.outbound.mkdir()
     (system.secure / "game.zip").write_bytes(b"a game")
     letters = [
         letter(),
@@ -50,15 +59,13 @@ def fresh(home: Path) -> Node:
         letter(number=3, addressee=OTHER, author="1337:1/300"),
     ]
     system.deliver(packet(letters))
-    return system
 
 
-def live(system: Node, steps: int) -> Life:
+def live(config: Config, steps: int) -> Life:
     """Toss until so many steps are taken, then die."""
     life = Life(steps)
-    config = config_of(system)
     make_directories(config)
-    state = State(system.state)
+    state = State(config.paths.state)
     try:
         with pytest.MonkeyPatch.context() as patch, suppress(Killed):
             life.disk(patch)
@@ -72,12 +79,18 @@ def live(system: Node, steps: int) -> Life:
     return life
 
 
-def start_again(system: Node) -> None:
-    """Toss to the end, twice, as processes that nobody kills."""
-    for _ in range(2):
-        with parts_of(system) as parts:
+def start_again(config: Config) -> None:
+    """Toss to the end, and once more, as a process that nobody kills."""
+    make_directories(config)
+    state = State(config.paths.state)
+    try:
+        parts = build_parts(config, state)
+        for _ in range(2):
             report = parts.pipeline.toss()
-        assert (report.trouble, report.surprised) == ("", False)
+            assert (report.trouble, report.surprised) == ("", False)
+        parts.close()
+    finally:
+        state.close()
 
 
 def in_base_by_msgid(system: Node) -> Counter[bytes]:
@@ -102,30 +115,31 @@ def assert_all_once(system: Node, *, held: int) -> None:
 
 def test_sending_on_and_holding(home: Path) -> None:
     """Whatever step it dies at, the letter to us is kept once, one leaves with its file, and one is held."""
-    steps = live(fresh(home), LONG).steps
+    system, config = configured(home)
+    fresh(system)
+    steps = live(config, LONG).steps
     assert steps > 40
     for step in range(steps):
-        system = fresh(home)
-        live(system, step)
-        start_again(system)
+        fresh(system)
+        live(config, step)
+        start_again(config)
         assert_all_once(system, held=1)
 
 
 def test_letting_go_on(home: Path) -> None:
     """Whatever step it dies at when there is a way at last, what was held leaves once, with one Via line."""
-
-    def waiting() -> Node:
-        system = fresh(home)
-        start_again(system)
-        change(system, routes=[{"match": "1337:2/*", "via": ELSEWHERE}])
-        return system
-
-    steps = live(waiting(), LONG).steps
+    system, before = configured(home)
+    change(system, routes=[{"match": "1337:2/*", "via": ELSEWHERE}])
+    config = config_of(system)
+    fresh(system)
+    start_again(before)
+    steps = live(config, LONG).steps
     assert steps > 20
     for step in range(steps):
-        system = waiting()
-        live(system, step)
-        start_again(system)
+        fresh(system)
+        start_again(before)
+        live(config, step)
+        start_again(config)
         assert_all_once(system, held=0)
         assert [(message.msgid, vias(message)) for message in sent(system, ELSEWHERE)] == [
             ("1337:1/300 00000003", [US])

@@ -114,10 +114,10 @@ class Staging:
                 disk.sync_directory(claimed.parent)
                 disk.sync_directory(source.parent)
             disk.move(claimed, target)
-            target.chmod(file_mode(self._outbound))
+            disk.set_mode(target, file_mode(self._outbound))
         disk.unlink(claimed)
         if self._synced:
-            for directory in (target.parent, target.parent.parent):
+            for directory in (target.parent, claimed.parent):
                 disk.sync_directory(directory)
         return target.stat().st_size
 
