@@ -14,16 +14,18 @@ from tests.netmail import attached, change, flow_of, in_base, in_transit, letter
 from tests.packets import number
 from tests.peers.daemon import DONE, node
 from tests.peers.forks import run_forked
+from tosser.address import Address
 from tosser.cli.status import gather
 from tosser.codec.jam import JamAttribute
 from tosser.codec.kludge import find_value
+from tosser.codec.nodelist import Keyword, NodeEntry, Nodelist, NodeTable
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.peers.daemon import Node
 
-DOWN, POINT, FAR = "1337:1/201", f"{US}.5", "1337:5/6"
+DOWN, NEIGHBOUR, POINT, FAR = "1337:1/201", "1337:1/202", f"{US}.5", "1337:5/6"
 VIA = re.compile(rb"\x01Via 1337:1/200 @\d{8}\.\d{6}\.UTC tosser \d+\.\d+\.\d+\r\Z")
 
 
@@ -171,6 +173,27 @@ def test_held_goes_on_once_there_is_a_way(system: Node) -> None:
     (record,) = in_base(system)
     assert list(in_transit(system)) == []
     assert record.header.attribute & JamAttribute.SENT
+
+
+def test_a_new_nodelist(system: Node) -> None:
+    """What is held for want of a hub goes on when a nodelist knows the hub."""
+    change(system, routes=[{"match": "1337:1/*", "via": "hub"}])
+    toss(system, letter(addressee="1337:1/9"))
+    assert held(system) == {"no-route": 1}
+    with parts_of(system) as parts:
+        for hub in (NEIGHBOUR, DOWN):
+            node = NodeEntry(Keyword.NODE, Address(1337, 1, 9), int(hub.rpartition("/")[2]), 0, "Node", 1)
+            above = NodeEntry(Keyword.HUB, Address.parse(hub), 0, 0, "Hub", 2)
+            parts.pipeline.use_nodelist(Nodelist([NodeTable({key_of(entry): entry for entry in (node, above)})]))
+            parts.pipeline.toss()
+            assert held(system) == ({} if hub == DOWN else {"no-route": 1})
+    assert [message.msgid for message in sent(system, DOWN)] == [f"{HUB} 00000001"]
+
+
+def key_of(entry: NodeEntry) -> tuple[int, int, int, int]:
+    """Give the key of an entry in its list."""
+    at = entry.address
+    return at.zone, at.net, at.node, at.point
 
 
 def test_a_paused_link(system: Node) -> None:

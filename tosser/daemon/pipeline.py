@@ -11,7 +11,7 @@ import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import structlog
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from tosser.rules.batch import Piece
     from tosser.rules.decision import Decision, FileOutcome
     from tosser.rules.network import Rulebook
+    from tosser.rules.routing import Directory
     from tosser.rules.shipping import LinkKey
     from tosser.rules.verdict import Target
     from tosser.state.journal import OpenBatch
@@ -146,6 +147,7 @@ class Pipeline:
         self._releasing = releasing
         self._rules = self._configured = rules
         self._paused: set[LinkKey] = set()
+        self._nodelist = rules.nodelist
         self._beat = beat
         self._stopping = stopping
         self._parked: dict[int, frozenset[str]] = {}
@@ -159,6 +161,10 @@ class Pipeline:
     def close(self) -> None:
         """End its thread."""
         self._finisher.shutdown()
+
+    def use_nodelist(self, nodelist: Directory) -> None:
+        """Ask another nodelist who is above whom, from the next pass on; netmail that is held is judged by it anew."""
+        self._nodelist = nodelist
 
     @property
     def parked(self) -> int:
@@ -341,9 +347,9 @@ class Pipeline:
         """Leave links out that were paused, or let them in again, since the last pass; the same with holds."""
         self._trusted.update(self._holding.heed())
         paused = {pause.link for pause in self._state.paused_links()}
-        if paused != self._paused:
+        if paused != self._paused or self._nodelist is not self._rules.nodelist:
             self._paused = paused
-            self._rules = self._configured.with_paused(paused)
+            self._rules = replace(self._configured.with_paused(paused), nodelist=self._nodelist)
         self._sending.use(self._rules, self._holding.links)
 
     def _ship(self) -> None:
