@@ -233,8 +233,8 @@ class _Delivery:
             shipment = Shipment(Path(path), added=group[0].added, boxed=group[0].boxed, packets=group)
             beside = temporary(shipment.target)
             if group[0].added and beside.exists() and not self._waits(shipment.target):
+                self._register.take_back(shipment.serials)  # first: without its bundle it would count as sent
                 disk.unlink(beside)
-                self._register.take_back(shipment.serials)
             else:
                 shipments.append(shipment)
         if shipments:
