@@ -7,10 +7,12 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import yaml
 
 from tests.daemon.inside import config_of, parts_of
 from tests.mail import HUB, US, packet
 from tests.netmail import attached, change, flow_of, in_base, in_transit, letter, sent, vias
+from tests.nodelists import nodelist
 from tests.packets import number
 from tests.peers.daemon import DONE, node
 from tests.peers.forks import run_forked
@@ -188,6 +190,20 @@ def test_a_new_nodelist(system: Node) -> None:
             parts.pipeline.toss()
             assert held(system) == ({} if hub == DOWN else {"no-route": 1})
     assert [message.msgid for message in sent(system, DOWN)] == [f"{HUB} 00000001"]
+
+
+def test_the_nodelist_of_the_configuration(system: Node) -> None:
+    """A route by the hub asks the nodelists, in a toss as in a question; hubs that are no links are passed over."""
+    (system.root / "NODELIST.324").write_bytes(nodelist())
+    document = yaml.safe_load(system.config.read_text("utf-8"))
+    document["nodelists"] = [{"path": "NODELIST.*", "network": "tqwnet"}]
+    system.config.write_text(yaml.safe_dump(document), "utf-8")
+    change(system, routes=[{"match": "1337:1/*", "via": "hub"}])
+    letters = [letter(author=DOWN, addressee="1337:1/202"), letter(author=DOWN, number=2, addressee="1337:1/301")]
+    toss(system, *letters, sender=DOWN)
+    assert [message.msgid for message in sent(system, HUB)] == [f"{DOWN} 00000001"]
+    assert held(system) == {"no-route": 1}
+    assert run_forked(system, "route", "1337:1/202", "--json").json["links"][0]["link"] == HUB
 
 
 def key_of(entry: NodeEntry) -> tuple[int, int, int, int]:

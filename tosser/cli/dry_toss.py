@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tosser.cli.files import received_name, to_be_read
+from tosser.cli.netmail_fate import with_nodelists
 from tosser.codec.charset import decode
 from tosser.codec.message import msgid
 from tosser.config.world import build_rulebook
@@ -58,7 +59,7 @@ class DryToss:
 
     def __init__(self, config: Config, state: State | None) -> None:
         paused = {pause.link for pause in state.paused_links()} if state else set()
-        self._rules = build_rulebook(config).with_paused(paused)
+        self._rules = with_nodelists(build_rulebook(config).with_paused(paused), config)
         self._reader = build_reader(config)
         self._inbounds = inbounds(config)
         self._state = state

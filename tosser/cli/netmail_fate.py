@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tosser.codec.kludge import Intl, build_intl, build_number
 from tosser.codec.message import build_text, split_text
 from tosser.codec.packed_message import PackedMessage
 from tosser.codec.packet_header import PacketHeader, PacketType
+from tosser.daemon.nodelists import build_nodelists
 from tosser.rules.batch import PacketSummary
 from tosser.rules.network import InboundClass, closest
 from tosser.rules.policy import judge_packet
@@ -16,10 +18,17 @@ from tosser.rules.transit import FILE_ATTACHED, Attachments, NetmailJudge
 
 if TYPE_CHECKING:
     from tosser.address import Address
+    from tosser.config.model import Config
     from tosser.rules.network import Rulebook
     from tosser.rules.transit import Fate
 
 _FILE = "file.zip"
+
+
+def with_nodelists(rules: Rulebook, config: Config) -> Rulebook:
+    """Have the nodelists of the configuration say who is above whom."""
+    nodelists = build_nodelists(config)
+    return replace(rules, nodelist=nodelists.current) if nodelists.lists else rules
 
 
 def netmail_facts(

@@ -40,14 +40,15 @@ def fate_of(
     text: str, config: Config, *, sender: str | None = None, cls: InboundClass | None = None, files: bool = False
 ) -> dict[str, Any]:
     """Tell what would become of a netmail to an address, given as text; ends with 2 where that is none."""
-    from tosser.cli.netmail_fate import netmail_facts  # noqa: PLC0415 - slow to import
+    from tosser.cli.netmail_fate import netmail_facts, with_nodelists  # noqa: PLC0415 - slow to import
 
     try:
         address, source = Address.parse(text), Address.parse(sender) if sender else None
     except AddressError as error:
         complain(f"tosser: {error}")
         raise typer.Exit(Exit.USAGE) from None
-    return netmail_facts(address, present_rules(config), sender=source, cls=cls or InboundClass.SECURE, files=files)
+    rules = with_nodelists(present_rules(config), config)
+    return netmail_facts(address, rules, sender=source, cls=cls or InboundClass.SECURE, files=files)
 
 
 def say_fate(facts: dict[str, Any]) -> None:

@@ -141,6 +141,9 @@ def build_parts(
         beat=beat,
         stopping=stopping,
     )
+    nodelists = build_nodelists(config)
+    if nodelists.lists:
+        pipeline.use_nodelist(nodelists.current)
     watcher = Watcher([inbound.path for inbound in inbounds(config)], config.toss.poll)
     publisher = None
     if config.mqtt is not None and node is not None:
@@ -161,7 +164,7 @@ def build_parts(
         storing=storing,
         pipeline=pipeline,
         sending=sending,
-        nodelists=build_nodelists(config),
+        nodelists=nodelists,
         watcher=watcher,
         publisher=publisher,
         node=node,

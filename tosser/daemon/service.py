@@ -186,10 +186,14 @@ class Service:
     async def _look_at_nodelists(self) -> None:
         """Take newer nodelists into use; one that is missing or broken is a condition, and the old one stays."""
         nodelists = self._parts.nodelists
-        for each in await asyncio.to_thread(nodelists.look):
+        read = await asyncio.to_thread(nodelists.look)
+        for each in read:
             log.info(
                 "nodelist_read", file=str(each.file.path), day=str(each.file.day), entries=len(each.parsed.entries)
             )
+        if read:
+            self._parts.pipeline.use_nodelist(nodelists.current)
+            self._parts.watcher.wake()  # held netmail may go on
         await self._say({NODELISTS: nodelists.trouble})
 
     def _forget(self, now: float) -> None:
