@@ -12,10 +12,9 @@ from tosser import disk
 
 CHANGING = {
     "chmod", "copyfile", "fchmod", "fdatasync", "fsync", "ftruncate", "hardlink_to", "link", "mkdir", "mkdtemp",
-    "mkstemp", "move", "pwrite", "pwritev", "remove", "removedirs", "rename", "replace", "rmdir", "rmtree", "symlink_to",
-    "sync",
-    "truncate", "unlink", "utime", "write_bytes", "write_text", "NamedTemporaryFile", "TemporaryDirectory",
-    "TemporaryFile",
+    "mkstemp", "move", "pwrite", "pwritev", "remove", "removedirs", "rename", "replace", "rmdir", "rmtree",
+    "symlink_to", "sync", "truncate", "unlink", "utime", "write_bytes", "write_text", "NamedTemporaryFile",
+    "TemporaryDirectory", "TemporaryFile",
 }  # fmt: skip
 """Names of what changes files, wherever it comes from."""
 ELSEWHERE = {
