@@ -20,6 +20,7 @@
     │   ├── StateDamaged   it is damaged, and has to be restored
     │   └── StateLocked    another tosser holds the state directory
     ├── BrokerError        there is no working connection to the broker
+    ├── PostError          a message cannot be posted as it was asked for
     └── PublishRefused     the broker answered "no" to one publish
 
 Errors are for people: each prints as one sentence that says where and why.
@@ -184,6 +185,10 @@ class BrokerError(TosserError):
         self.advice = advice
         self.code = code
         super().__init__(f"{what} ({advice})" if advice else what)
+
+
+class PostError(TosserError):
+    """A message cannot be posted as it was asked for; nothing was."""
 
 
 class PublishRefused(TosserError):  # noqa: N818 - the broker's answer, not our mistake

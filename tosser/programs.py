@@ -1,8 +1,8 @@
 """External programs, run as if they were hostile: without a shell, within limits of time, memory and file size.
 
-A program gets an argument list of the sysop's, no input, a bare environment and a session of its own; whatever of its
-process group is left when it ends, or when its time is over, is killed. The last of what it printed is told when it
-fails.
+A program gets an argument list of the sysop's, no input or one file of it, a bare environment and a session of its own;
+whatever of its process group is left when it ends, or when its time is over, is killed. The last of what it printed is
+told when it fails.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ _LOOK_INTERVAL = 0.2
 _OUTPUT_KEPT = 400
 """Bytes of a program's output that are told when it fails, the last ones."""
 _CHUNK = 64 * 1024
+_NOTHING = Path(os.devnull)
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
 
@@ -69,7 +70,13 @@ def fill_in(arguments: tuple[str, ...], values: Mapping[str, str]) -> list[str]:
 
 
 def run_program(
-    role: str, command: list[str], directory: Path, bounds: Bounds, look: Callable[[], None] = lambda: None
+    role: str,
+    command: list[str],
+    directory: Path,
+    bounds: Bounds,
+    look: Callable[[], None] = lambda: None,
+    *,
+    source: Path = _NOTHING,
 ) -> None:
     """Run a program to its end, and see to it that nothing of it goes on.
 
@@ -79,21 +86,26 @@ def run_program(
         directory: where it runs.
         bounds: what it may take.
         look: called several times a second while it runs; what it raises ends the program.
+        source: a file that it gets as its standard input.
 
     Raises:
         ProgramError: it failed or took too long.
+        OSError: ``source`` cannot be read.
     """
     limits = (math.ceil(bounds.timeout) + 1, bounds.file_bytes, _MEMORY)
-    with subprocess.Popen(  # noqa: S603 - the sysop's own command, an argument list without shell
-        [sys.executable, "-I", "-S", str(_LAUNCHER), *map(str, limits), *command],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        cwd=directory,
-        env={"PATH": os.environ.get("PATH", os.defpath), "HOME": "/nonexistent", "LC_ALL": "C.UTF-8"},
-        start_new_session=True,
-        bufsize=0,
-    ) as process:
+    with (
+        source.open("rb") as given,
+        subprocess.Popen(  # noqa: S603 - the sysop's own command, an argument list without shell
+            [sys.executable, "-I", "-S", str(_LAUNCHER), *map(str, limits), *command],
+            stdin=given,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            cwd=directory,
+            env={"PATH": os.environ.get("PATH", os.defpath), "HOME": "/nonexistent", "LC_ALL": "C.UTF-8"},
+            start_new_session=True,
+            bufsize=0,
+        ) as process,
+    ):
         try:
             output = _watch(process, role, bounds.timeout, look)
         finally:

@@ -10,6 +10,7 @@ from tosser.address import Address
 from tosser.codec.flow import Flavour
 from tosser.codec.packet_header import PacketType
 from tosser.config.world import base_name, build_rulebook
+from tosser.rules.answer_rules import AnswerRules, Bounces, Robot
 from tosser.rules.network import AreaLink, NetmailRules, Network, SeenByMode, StoreKind, closest
 
 if TYPE_CHECKING:
@@ -33,7 +34,10 @@ def test_the_least_configuration_has_its_defaults(tmp_path: Path) -> None:
             bad_path=f"{tmp_path}/bases/badmail.tqwnet",
         )
     }
-    assert rules.netmail == NetmailRules(StoreKind.JAM, f"{tmp_path}/bases/netmail", "CP437", publish_text=False)
+    answers = AnswerRules(Bounces.SECURE, signature="Test BBS", robots={"ping": Robot("PING")})
+    assert rules.netmail == NetmailRules(
+        StoreKind.JAM, f"{tmp_path}/bases/netmail", "CP437", publish_text=False, answers=answers
+    )
     assert rules.links == {}
     assert rules.areas == {}
 

@@ -42,7 +42,13 @@ def home() -> Iterator[Path]:
 
 def configured(home: Path) -> tuple[Node, Config]:
     """Give a node, whose directories may be removed and made again, and its configuration."""
-    system = node(home, areas=1, links={HUB: "", DOWN: "", ELSEWHERE: ""}, link_defaults={"archiver": "none"})
+    system = node(
+        home,
+        areas=1,
+        links={HUB: "", DOWN: "", ELSEWHERE: ""},
+        link_defaults={"archiver": "none"},
+        netmail={"answers": {"bounces": "off"}},
+    )
     return system, config_of(system)
 
 

@@ -235,11 +235,23 @@ def test_older_database(tmp_path: Path) -> None:
     entry, _ = state.commit(Decision(NOW, []), {"/base": {"count": 1}})
     state.close()
     connection = sqlite3.connect(tmp_path / DATABASE_NAME)
-    for table in ("packets", "bundles", "serials", "paused", "intake", "holds", "moments"):
+    for table in (
+        "packets",
+        "bundles",
+        "serials",
+        "paused",
+        "intake",
+        "holds",
+        "moments",
+        "answers",
+        "hand_overs",
+        "traces",
+        "shipped",
+    ):
         connection.execute(f"DROP TABLE {table}")
     for column in ("packets_out", "messages_out", "last_out", "last_out_file"):
         connection.execute(f"ALTER TABLE links DROP COLUMN {column}")
-    for column in ("first_packet", "packets"):
+    for column in ("first_packet", "packets", "keys"):
         connection.execute(f"ALTER TABLE batches DROP COLUMN {column}")
     connection.execute("ALTER TABLE outbox DROP COLUMN retain")
     connection.execute("ALTER TABLE conditions DROP COLUMN changed")

@@ -9,10 +9,13 @@ import pytest
 
 from tests.rules.world import NOW, make_file
 from tests.state.processes import WAIT, second_process
+from tosser.address import Address
 from tosser.errors import StateError
-from tosser.reason import FileState
+from tosser.reason import FileState, Reason
+from tosser.rules.answering import Answer, AnswerKind
 from tosser.rules.decision import Decision, FileOutcome
 from tosser.rules.shipping import LinkKey, Placement
+from tosser.state.answers import RobotMail
 from tosser.state.conditions import Condition
 from tosser.state.holds import Hold
 from tosser.state.pauses import Pause
@@ -24,6 +27,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 LINK = LinkKey("tqwnet", "1337:1/100")
+_AT = Address.parse("1337:1/100")
+ANSWER = Answer(AnswerKind.PONG, "claim", 0, 0, _AT, _AT, Reason.NETMAIL, "key")
 OUTCOME = FileOutcome("one", FileState.TOSSED, None, "", None, None, "", 1, {})
 TOSS = f"""from pathlib import Path
 from tests.rules.world import NOW
@@ -79,11 +84,29 @@ CALLS: dict[str, Callable[[State], object]] = {
     "set_condition": lambda state: state.set_condition("toss", "x", NOW),
     "conditions": lambda state: state.conditions(),
     "last_housekeeping": lambda state: state.last_housekeeping(),
+    "message_serials": lambda state: state.message_serials(1, NOW),
+    "answered_before": lambda state: state.answered_before([ANSWER], NOW),
+    "file_names": lambda state: state.file_names("/in"),
+    "begin_hand_over": lambda state: state.begin_hand_over(),
+    "end_hand_over": lambda state: state.end_hand_over(RobotMail("robot", "about", b"")),
+    "find_traces": lambda state: state.find_traces([b"12345678"], None),
+    "traces_since": lambda state: state.traces_since(),
+    "file_entry": lambda state: state.file_entry("claim"),
+    "waiting_event": lambda state: state.waiting_event("id"),
+    "remembered": lambda state: state.remembered(b"key"),
     "latest_files": lambda state: state.latest_files(1),
     "keep_house": lambda state: state.keep_house({("n", "t"): 1}, 1, 1, NOW),
 }
 """Every method but ``close`` and ``verify``, which are no transactions."""
 LOOKING = {
+    "answered_before",
+    "begin_hand_over",
+    "file_entry",
+    "file_names",
+    "find_traces",
+    "remembered",
+    "traces_since",
+    "waiting_event",
     "known_dupes", "progress_of", "open_batches", "outcomes_of", "next_events", "unpublished_totals", "overview",
     "latest_files", "staged", "staged_mail", "staged_serials", "placed_paths",
     "bundles_in", "paused_links", "held_links", "intake_within_hour", "conditions", "last_housekeeping",

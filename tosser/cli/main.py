@@ -18,12 +18,14 @@ from tosser.cli import (
     netmail,
     nodelist,
     packet,
+    post,
     quarantine,
     queue,
     route,
     run,
     status,
     toss,
+    trace,
 )
 from tosser.cli.output import Exit, complain
 from tosser.errors import ConfigError, TosserError
@@ -71,6 +73,8 @@ app.command("explain")(explain.explain)
 app.command("route")(route.route)
 app.command("status")(status.status)
 app.command("queue")(queue.queue)
+app.command("post")(post.post)
+app.command("trace")(trace.trace)
 app.command("demo")(demo.demo)
 app.add_typer(packet.app, name="packet")
 app.add_typer(area.app, name="area")

@@ -119,6 +119,29 @@ def decode(data: bytes, charset: Charset) -> str:
     return codecs.charmap_decode(data, "replace", table)[0]
 
 
+def charset_named(name: str) -> Charset | None:
+    """Find a set by a name or alias, to write in it; ``None`` when it is not known."""
+    known = _NAMES.get(_key(name))
+    return None if known is None else _charset(known, "chrs")
+
+
+def encode(text: str, charset: Charset) -> bytes:
+    """Write a text in a set.
+
+    Raises:
+        UnicodeEncodeError: a character is not in it; ``start`` says which one.
+    """
+    table = TABLES.get(charset.codec)
+    if table is None:
+        return text.encode(charset.codec)
+    return codecs.charmap_encode(text, "strict", _encoding_table(charset.codec))[0]
+
+
+@lru_cache(maxsize=16)
+def _encoding_table(codec: str) -> dict[int, int]:
+    return {ord(character): code for code, character in reversed(list(enumerate(TABLES[codec])))}
+
+
 def display_text(data: bytes, charset: Charset) -> str:
     r"""Decode a message text with ``\n`` line ends.
 

@@ -8,6 +8,7 @@ from pydantic import AfterValidator, Field, PlainValidator, WithJsonSchema
 
 from tosser.address import Address
 from tosser.codec.flow import Flavour
+from tosser.config.answers import PING_BUILT_IN, AnswersSection, RobotEntry
 from tosser.config.section import Section, duration
 from tosser.config.values import (
     AddressValue,
@@ -129,6 +130,13 @@ class Netmail(Section):
         "points only.",
     )
     transit: Transit = Field(default=Transit(), description="Which netmail to others may pass.")
+    answers: AnswersSection = Field(default=AnswersSection(), description="What is answered by the system itself.")
+    robots: dict[Line, RobotEntry] = Field(
+        default={"PING": RobotEntry(builtin=PING_BUILT_IN)},
+        description="Who takes netmail to a name at one of our addresses, by that name; letter case does not count. "
+        "An empty mapping turns PING off.",
+        json_schema_extra={"default": {"PING": "ping"}},
+    )
 
     @property
     def policy(self) -> NetmailPolicy:

@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 from tosser.address import Address
 from tosser.codec.packet_header import PacketType
+from tosser.config.answers import answer_rules
 from tosser.config.complaint import Complaint, Gaps, suggest
 from tosser.errors import AddressError
 from tosser.rules.network import Area, AreaLink, Link, NetmailRules, Network, Rulebook, StoreKind, closest
@@ -380,8 +381,17 @@ class World:
             if not entry.name and entry.match is None:
                 self._complain(("netmail", "remap", index), "it needs `name` or `match`: else all mail would leave")
         path = self._base_path(str(netmail.path), ("netmail", "path"))
+        system = self.config.system
+        signature = ", ".join(text for text in (system.name, system.location) if text)
+        answers = answer_rules(netmail.answers, netmail.robots, signature)
         return NetmailRules(
-            netmail.store, path, netmail.charset, netmail.publish_text, netmail.policy, int(netmail.dupe_history)
+            netmail.store,
+            path,
+            netmail.charset,
+            netmail.publish_text,
+            netmail.policy,
+            int(netmail.dupe_history),
+            answers,
         )
 
 

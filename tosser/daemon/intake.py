@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from tosser.inbound.ahead import AheadReader
 from tosser.inbound.held import HeldMail
+from tosser.inbound.postbox import PostBox
 from tosser.inbound.reading import Reader, ReadingLimits
 from tosser.inbound.spool import Inbound, Spool
 from tosser.inbound.unpack import ArchiveLimits, Archiver
@@ -20,14 +21,15 @@ if TYPE_CHECKING:
 
 
 def inbounds(config: Config) -> list[Inbound]:
-    """List the inbound directories with their classes."""
+    """List the inbound directories with their classes, our own post box last."""
     given = config.paths.inbound
     classes = (
         (InboundClass.SECURE, given.secure),
         (InboundClass.INSECURE, given.insecure),
         (InboundClass.LOCAL, given.local),
     )
-    return [Inbound(path, cls) for cls, paths in classes for path in paths]
+    listed = [Inbound(path, cls) for cls, paths in classes for path in paths]
+    return [*listed, PostBox(config.paths.state).inbound]
 
 
 def build_spool(config: Config) -> Spool:

@@ -92,6 +92,8 @@ def _totals(overview: Overview) -> Iterator[Metric]:
         "message": CounterMetricFamily("tosser_messages", "Messages by verdict.", labels=["reason"]),
         "file": CounterMetricFamily("tosser_files", "Inbound files by final state.", labels=["state"]),
         "kept": CounterMetricFamily("tosser_kept", "Files and bundle members set aside.", labels=["reason"]),
+        "answer": CounterMetricFamily("tosser_answers", "Answers to netmail by what they say.", labels=["kind"]),
+        "withheld": CounterMetricFamily("tosser_answers_withheld", "Answers not given, by why.", labels=["reason"]),
     }
     for name, value in overview.counters.items():
         kind, _, label = name.partition(".")

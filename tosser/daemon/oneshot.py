@@ -47,6 +47,7 @@ def toss_once(config: Config) -> PassReport:
                 parts.conditions.say({NODELISTS: parts.nodelists.trouble})
             try:
                 report = _toss(parts)
+                parts.robots.start()
             finally:
                 parts.close()
             if parts.publisher is not None:

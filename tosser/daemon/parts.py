@@ -11,6 +11,7 @@ import structlog
 from tosser import __version__, disk
 from tosser.config.values import SyncMode
 from tosser.config.world import build_rulebook
+from tosser.daemon.answering import Answering
 from tosser.daemon.conditions import Conditions
 from tosser.daemon.dispatch import build_sending
 from tosser.daemon.holding import Holding
@@ -18,6 +19,7 @@ from tosser.daemon.intake import archive_limits, build_archivers, build_reader, 
 from tosser.daemon.nodelists import build_nodelists
 from tosser.daemon.pipeline import Pipeline
 from tosser.daemon.report import Reporter
+from tosser.daemon.robots import RobotRunner
 from tosser.daemon.room import build_room
 from tosser.daemon.storing import Storing
 from tosser.daemon.transit import Releasing
@@ -27,6 +29,7 @@ from tosser.events.payloads import dropped_event
 from tosser.events.settings import MqttSettings, MqttVersion, TlsSettings
 from tosser.inbound.aside import AsideKeeper
 from tosser.inbound.held import HeldMail
+from tosser.inbound.postbox import PostBox
 from tosser.inbound.quarantine import Quarantine
 from tosser.inbound.watch import Watcher
 from tosser.stores.shelf import Shelf
@@ -58,6 +61,7 @@ class Parts:
     shelf: Shelf
     storing: Storing
     pipeline: Pipeline
+    robots: RobotRunner
     sending: Sending
     nodelists: Nodelists
     watcher: Watcher
@@ -82,6 +86,7 @@ class Parts:
             self.storing.sync_leftovers()
         finally:
             self.pipeline.close()
+            self.robots.close()
             self.shelf.close()
 
 
@@ -135,6 +140,7 @@ def build_parts(
         sending=sending,
         holding=Holding(spool, reader, state, conditions, rules),
         room=build_room(config),
+        answering=Answering(PostBox(config.paths.state), spool, state, rules),
         reporter=Reporter(rules, node),
         releasing=Releasing(held, inbounds(config), build_reader(config), state),
         rules=rules,
@@ -144,6 +150,7 @@ def build_parts(
     nodelists = build_nodelists(config)
     if nodelists.lists:
         pipeline.use_nodelist(nodelists.current)
+    robots = RobotRunner(state, conditions, rules, config.paths.state, stopping)
     watcher = Watcher([inbound.path for inbound in inbounds(config)], config.toss.poll)
     publisher = None
     if config.mqtt is not None and node is not None:
@@ -163,6 +170,7 @@ def build_parts(
         shelf=shelf,
         storing=storing,
         pipeline=pipeline,
+        robots=robots,
         sending=sending,
         nodelists=nodelists,
         watcher=watcher,
@@ -174,12 +182,14 @@ def build_parts(
 
 
 def make_directories(config: Config) -> None:
-    """Make the directories that are ours: state and bases. Inbounds belong to the mailer and are left to the sysop.
+    """Make the directories that are ours: state, the post box in it, and bases.
+
+    The inbounds belong to the mailer and are left to the sysop.
 
     Raises:
         StateError: one cannot be made.
     """
-    for path in (config.paths.state, config.paths.bases):
+    for path in (config.paths.state, PostBox(config.paths.state).path, config.paths.bases):
         try:
             disk.make_directory(path)
         except OSError as error:

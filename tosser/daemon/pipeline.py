@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from concurrent.futures import Future
 
+    from tosser.daemon.answering import Answering
     from tosser.daemon.holding import Holding
     from tosser.daemon.report import Reporter
     from tosser.daemon.room import Room
@@ -111,6 +112,7 @@ class Pipeline:
         sending: makes and ships the packets for links.
         holding: keeps apart what comes from links on hold.
         room: tells whether there is room to work.
+        answering: answers netmail by itself.
         reporter: makes events and totals of what was done.
         releasing: lets netmail go on that is held.
         rules: the sysop's world.
@@ -129,6 +131,7 @@ class Pipeline:
         sending: Sending,
         holding: Holding,
         room: Room,
+        answering: Answering,
         reporter: Reporter,
         releasing: Releasing,
         rules: Rulebook,
@@ -143,6 +146,7 @@ class Pipeline:
         self._sending = sending
         self._holding = holding
         self._room = room
+        self._answering = answering
         self._reporter = reporter
         self._releasing = releasing
         self._rules = self._configured = rules
@@ -233,6 +237,7 @@ class Pipeline:
         attachments = find_attachments(batch, self._releasing.inbounds)
         progress = self._state.progress_of(list(claims))
         decision = decide(prepared, self._rules, known, progress, time.time(), attachments=attachments)
+        self._answering.choose(batch.pieces, decision)
         plan = draw_up(batch.pieces, decision, self._rules)
         packets = self._sending.draw(batch.pieces, decision)
         self._settle()
@@ -264,7 +269,10 @@ class Pipeline:
         self._releasing.held.keep(held_messages(work.plan.held))
         self._storing.mark_sent(work, self._rules.netmail.path)
         staged = self._sending.stage(work.packets, work.first_packet)
-        self._state.applied(work.entry, self._reporter.results(work.plan, numbers, notes, staged, time.time()))
+        self._answering.drop(work.plan.pieces, work.plan.decision, again=work.again)
+        results = self._reporter.results(work.plan, numbers, notes, staged, time.time())
+        results.robot_mails = self._answering.robot_mails(work.plan.pieces, work.plan.decision)
+        self._state.applied(work.entry, results)
 
     def _settle(self) -> None:
         """Wait until the batch that was carried out last is on the disk; then its input may go."""

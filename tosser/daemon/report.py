@@ -81,6 +81,7 @@ class Reporter:
             areas=_area_tallies(plan, numbers, self._default_charset),
             links=_link_tallies(plan),
             packets=packets,
+            numbers={target.path: given for target, given in numbers.items()},
             counters=_counters(plan.decision),
             finished=finished,
         )
@@ -222,6 +223,8 @@ def _link_tallies(plan: Plan) -> list[LinkTally]:
 def _counters(decision: Decision) -> dict[str, int]:
     counters: Counter[str] = Counter(f"file.{outcome.state}" for outcome in decision.outcomes)
     counters.update(f"kept.{item.reason}" for item in decision.set_aside)
+    counters.update(f"answer.{answer.kind}" for answer in decision.answers)
+    counters.update({f"withheld.{reason}": count for reason, count in decision.withheld.items()})
     for piece in decision.pieces:
         counters.update(f"message.{decision.verdicts[index].reason}" for index in piece.verdicts)
     return dict(counters)

@@ -125,6 +125,7 @@ class Service:
             self._idle = False
             report = await asyncio.to_thread(self._parts.pipeline.toss)
             self._idle = True
+            self._parts.robots.start()
             await self._tell(report)
             if self._parts.publisher is not None:
                 self._parts.publisher.wake()

@@ -50,11 +50,13 @@ class Inbound:
         path: the directory.
         cls: what the mailer knew about the sender of its files.
         again: whether its files are netmail that was kept here and is to go on now.
+        own: whether it is ours, and made on demand: that it is not there is no trouble.
     """
 
     path: Path
     cls: InboundClass
     again: bool = False
+    own: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +195,8 @@ class Spool:
             try:
                 found = [(e, _mail_status(e)) for e in os.scandir(inbound.path) if not ignored_name(e.name)]
             except OSError as error:
-                troubles.append(f"{inbound.path}: {error.strerror}")
+                if not (inbound.own and isinstance(error, FileNotFoundError)):
+                    troubles.append(f"{inbound.path}: {error.strerror}")
                 continue
             for entry, status in found:
                 if status is None:

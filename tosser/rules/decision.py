@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from tosser.reason import FileState, Reason
+from tosser.rules.answering import Answer, HandOver  # noqa: TC001 - as below
 from tosser.rules.batch import FileIn  # noqa: TC001 - the journal resolves annotations at run time (pydantic)
 from tosser.rules.dupe import dupe_key, netmail_key
 from tosser.rules.policy import judge_packet
@@ -20,6 +21,8 @@ from tosser.rules.verdict import Judge, Verdict, area_tag
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from tosser.codec.message import MessageText
+    from tosser.codec.packed_message import PackedMessage
     from tosser.rules.batch import Batch, FileEnd, Piece, Refusal
     from tosser.rules.network import Rulebook
     from tosser.rules.policy import PacketVerdict
@@ -27,6 +30,10 @@ if TYPE_CHECKING:
 
 _REMEMBERED = frozenset({Reason.ACCEPTED, Reason.NETMAIL, Reason.ROUTED})
 """What has got where it should be; what is held has not, and is judged again."""
+NOT_RECORDED = frozenset({"dupe_keys", "trace_keys"})
+"""What of a decision the journal keeps elsewhere, and nobody needs to carry it out."""
+TRACE_KEY_SIZE = 8
+"""Bytes by which a message is found again when somebody asks what became of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +153,11 @@ class Decision:
         outcomes: the files that end with this batch.
         progress: where the files that go on stand after this batch.
         dupe_keys: (network, tag, key) to remember.
+        answers: what this system says to it, by itself.
+        first_serial: MSGID serial of the first answer; the others follow on it.
+        withheld: answers that are not given, by reason.
+        hand_overs: messages for robots that are programs.
+        trace_keys: the start of the key of each message, `TRACE_KEY_SIZE` bytes, in the order of the pieces.
     """
 
     decided: float
@@ -156,6 +168,11 @@ class Decision:
     outcomes: list[FileOutcome] = field(default_factory=list)
     progress: dict[str, FileProgress] = field(default_factory=dict)
     dupe_keys: list[tuple[str, str, bytes]] = field(default_factory=list)
+    answers: list[Answer] = field(default_factory=list)
+    first_serial: int = 0
+    withheld: dict[str, int] = field(default_factory=dict)
+    hand_overs: list[HandOver] = field(default_factory=list)
+    trace_keys: bytes = b""
 
 
 @dataclass(slots=True)
@@ -238,6 +255,7 @@ class _Deciding:
         self._before = progress
         self._progress: dict[str, FileProgress] = {}
         self._indexes: dict[Verdict, int] = {}
+        self._keys: list[bytes] = []
         self._decision = Decision(now, _files_of(prepared.batch))
 
     def run(self) -> Decision:
@@ -246,6 +264,7 @@ class _Deciding:
             self._decide_piece(piece, packet, keys)
         for refusal in batch.refusals:
             self._refuse(refusal)
+        self._decision.trace_keys = b"".join(self._keys)
         self._decision.outcomes = [self._outcome(end) for end in batch.ends]
         ended = {end.file.claim for end in batch.ends}
         self._decision.progress = {claim: progress for claim, progress in self._progress.items() if claim not in ended}
@@ -286,6 +305,7 @@ class _Deciding:
         if piece.summary.trailing and piece.starts_packet:
             self._keep_junk(piece, packet)
         indexes = self._judge(piece, packet, keys)
+        self._keys.append(_trace_keys(piece, keys))
         for index, messages in Counter(indexes).items():
             reason = self._decision.verdicts[index].reason.value
             progress.counts[reason] = progress.counts.get(reason, 0) + messages
@@ -363,6 +383,20 @@ class _Deciding:
             aside.offset if aside else None, progress.sender or (aside.sender if aside else None),
             end.digest, end.packets, counts, kept=aside is not None and aside.member is None,
         )  # fmt: skip
+
+
+def trace_key(network: str, tag: str, message: PackedMessage, text: MessageText) -> bytes:
+    """Give the bytes that a message is found by; network and tag are empty for netmail."""
+    return dupe_key(network, tag, message, text)[:TRACE_KEY_SIZE]
+
+
+def _trace_keys(piece: Piece, keys: list[bytes | None]) -> bytes:
+    return b"".join(
+        [
+            trace_key("", "", message, text) if key is None or text.area is None else key[:TRACE_KEY_SIZE]
+            for (message, text), key in zip(piece.messages, keys, strict=True)
+        ]
+    )
 
 
 def _advance(progress: FileProgress, member: int, following: int) -> None:

@@ -35,9 +35,7 @@ def dupe_key(network: str, tag: str, message: PackedMessage, text: MessageText) 
     scope = f"{network}\0{tag}\0".encode()
     msgid = find_value(text.kludges, b"MSGID")
     if msgid:
-        words = msgid.split()
-        digest = blake2b(scope + b" ".join(words), digest_size=DIGEST_SIZE).digest()
-        return _serial(words[-1], digest) + digest
+        return _msgid_key(scope, msgid)
     content = (scope, message.sender, message.to, message.subject, message.date.strip(), _authored(text.body))
     digest = blake2b(b"\0".join(content), digest_size=DIGEST_SIZE, person=b"no MSGID").digest()
     return digest[:SERIAL_SIZE] + digest
@@ -52,6 +50,17 @@ def netmail_key(message: PackedMessage, text: MessageText) -> bytes | None:
     content = (system, message.sender, message.to, message.subject, message.date.strip(), message.text)
     digest = blake2b(b"\0".join(content), digest_size=DIGEST_SIZE, person=b"netmail").digest()
     return _serial(msgid.split()[-1], digest) + digest
+
+
+def msgid_key(network: str, tag: str, msgid: bytes) -> bytes:
+    """Compute the key of all messages of an area with this MSGID, which is not empty."""
+    return _msgid_key(f"{network}\0{tag}\0".encode(), msgid)
+
+
+def _msgid_key(scope: bytes, msgid: bytes) -> bytes:
+    words = msgid.split()
+    digest = blake2b(scope + b" ".join(words), digest_size=DIGEST_SIZE).digest()
+    return _serial(words[-1], digest) + digest
 
 
 def _serial(word: bytes, digest: bytes) -> bytes:

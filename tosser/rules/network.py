@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from tosser.codec.flow import Flavour
 from tosser.codec.packet_header import PacketType
+from tosser.rules.answer_rules import AnswerRules
 from tosser.rules.routing import NetmailPolicy
 
 if TYPE_CHECKING:
@@ -187,6 +188,7 @@ class NetmailRules:
         publish_text: whether the event of a netmail carries its text; off keeps netmail private.
         policy: where it goes.
         dupe_history: seconds for which netmail is remembered.
+        answers: what is answered by the system itself.
     """
 
     store: StoreKind
@@ -195,6 +197,7 @@ class NetmailRules:
     publish_text: bool
     policy: NetmailPolicy = field(default_factory=NetmailPolicy)
     dupe_history: int = 7 * 86400
+    answers: AnswerRules = field(default_factory=AnswerRules)
 
 
 @dataclass(frozen=True, eq=False)

@@ -95,6 +95,11 @@ class Verdict:
     recipients: tuple[Address, ...] = ()
     onward: tuple[Onward, ...] = ()
 
+    @property
+    def accepted(self) -> bool:
+        """Whether it is echomail that is in its area."""
+        return self.reason is Reason.ACCEPTED
+
 
 class Judge:
     """Judges the messages of one packet in turn.

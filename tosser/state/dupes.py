@@ -25,6 +25,12 @@ def known(connection: sqlite3.Connection, keys: Iterable[bytes]) -> set[bytes]:
     return found
 
 
+def seen(connection: sqlite3.Connection, key: bytes) -> float | None:
+    """Tell when a key was seen, in Unix seconds; ``None`` when it is not remembered."""
+    row = connection.execute("SELECT seen FROM dupes WHERE key = ?", (key,)).fetchone()
+    return None if row is None else float(row[0])
+
+
 def remember(connection: sqlite3.Connection, keys: Iterable[tuple[str, str, bytes]], seen: float) -> None:
     """Remember (network, tag, key) as seen; a key that is known keeps its first time.
 

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 from pydantic import TypeAdapter, ValidationError
 
 from tosser.errors import StateError
-from tosser.rules.decision import Decision
-from tosser.state import dupes, ledger, shipping
+from tosser.rules.decision import NOT_RECORDED, Decision
+from tosser.state import answers, dupes, ledger
+from tosser.state.serials import Series, hand_out
 
 if TYPE_CHECKING:
     import sqlite3
@@ -47,13 +48,14 @@ def commit(
 ) -> tuple[int, int]:
     """Make a decision durable; returns the id of its journal entry and the first serial number for its packets."""
     dupes.remember(connection, decision.dupe_keys, decision.decided)
+    answers.remember(connection, decision.answers, decision.decided)
     ledger.enter(connection, decision.files)
     ledger.advance(connection, decision.progress)
-    text = _DECISION.dump_json(decision, exclude={"dupe_keys"}).decode()
-    first = shipping.hand_out(connection, packets, decision.decided)
+    text = _DECISION.dump_json(decision, exclude=set(NOT_RECORDED)).decode()
+    first = hand_out(connection, Series.PACKETS, packets, decision.decided)
     cursor = connection.execute(
-        "INSERT INTO batches (decision, positions, first_packet, packets) VALUES (?, ?, ?, ?)",
-        (text, json.dumps(dict(positions)), first, packets),
+        "INSERT INTO batches (decision, positions, first_packet, packets, keys) VALUES (?, ?, ?, ?, ?)",
+        (text, json.dumps(dict(positions)), first, packets, decision.trace_keys),
     )
     return int(cursor.lastrowid or 0), first
 
@@ -64,7 +66,7 @@ def renumber(connection: sqlite3.Connection, batch: int, packets: int, now: floa
     Raises:
         StateError: there is no such batch.
     """
-    first = shipping.hand_out(connection, packets, now)
+    first = hand_out(connection, Series.PACKETS, packets, now)
     update = "UPDATE batches SET first_packet = ?, packets = ? WHERE id = ?"
     if connection.execute(update, (first, packets, batch)).rowcount != 1:
         raise StateError(f"batch {batch} is not in the journal")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -126,6 +126,11 @@ def outcomes_of(connection: sqlite3.Connection, claims: Sequence[str]) -> dict[s
     return found
 
 
+def names_in(connection: sqlite3.Connection, inbound: str) -> set[str]:
+    """List the names of all files of an inbound that are in the ledger."""
+    return {name for (name,) in connection.execute("SELECT name FROM files WHERE inbound = ?", (inbound,))}
+
+
 def latest(connection: sqlite3.Connection, limit: int) -> list[LedgerEntry]:
     """List the files that finished last, newest first."""
     rows = connection.execute(
@@ -133,7 +138,22 @@ def latest(connection: sqlite3.Connection, limit: int) -> list[LedgerEntry]:
            packets, finished, counts FROM files WHERE state IS NOT NULL ORDER BY finished DESC, claim DESC LIMIT ?""",
         (limit,),
     )
-    return [LedgerEntry(*[*facts, json.loads(counts)]) for *facts, counts in rows]
+    return [_entry(row) for row in rows]
+
+
+def entry(connection: sqlite3.Connection, claim: str) -> LedgerEntry | None:
+    """Give the line of one file, or ``None``."""
+    row = connection.execute(
+        """SELECT claim, name, inbound, class, size, arrived, attempts, state, reason, what, "offset", sender, digest,
+           packets, finished, counts FROM files WHERE claim = ?""",
+        (claim,),
+    ).fetchone()
+    return None if row is None else _entry(row)
+
+
+def _entry(row: Sequence[Any]) -> LedgerEntry:
+    *facts, counts = row
+    return LedgerEntry(*[*facts, json.loads(counts or "{}")])
 
 
 def prune(connection: sqlite3.Connection, before: float) -> int:

@@ -62,6 +62,11 @@ def following(
     return found
 
 
+def waits(connection: sqlite3.Connection, event_id: str) -> bool:
+    """Tell whether there is an event of this id; looks through all of them."""
+    return connection.execute("SELECT 1 FROM outbox WHERE id = ? LIMIT 1", (event_id,)).fetchone() is not None
+
+
 def delivered(connection: sqlite3.Connection, seqs: Sequence[int]) -> None:
     """Drop the events the broker has acknowledged."""
     connection.executemany("DELETE FROM outbox WHERE seq = ?", [(seq,) for seq in seqs])

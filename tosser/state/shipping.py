@@ -11,7 +11,6 @@ import secrets
 from typing import TYPE_CHECKING
 
 from tosser.codec.flow import Flavour
-from tosser.errors import StateError
 from tosser.rules.shipping import NAMES_KEPT, BundleName, LinkKey, StagedMail, StagedPacket
 
 if TYPE_CHECKING:
@@ -20,31 +19,7 @@ if TYPE_CHECKING:
 
     from tosser.rules.shipping import PacketOut, Placement
 
-_PACKETS = "packets"
 _OUTBOUND = "outbound"
-_HIGHEST_SERIAL = 0xFFFF_FFFF
-
-
-def hand_out(connection: sqlite3.Connection, packets: int, now: float) -> int:
-    """Give so many serial numbers that nobody else gets; returns the first, 0 when none is wanted.
-
-    Numbers follow the clock, so that those of a database that was lost are hardly given again.
-
-    Raises:
-        StateError: the numbers would not fit 32 bits.
-    """
-    if not packets:
-        return 0
-    row = connection.execute("SELECT value FROM serials WHERE name = ?", (_PACKETS,)).fetchone()
-    first = max((row[0] if row else 0) + 1, int(now))
-    last = first + packets - 1
-    if last > _HIGHEST_SERIAL:
-        raise StateError(f"serial number {last} of a packet does not fit 32 bits: is the clock right?")
-    connection.execute(
-        "INSERT INTO serials (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-        (_PACKETS, last),
-    )
-    return first
 
 
 def identity(connection: sqlite3.Connection) -> int:

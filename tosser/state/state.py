@@ -9,7 +9,21 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tosser.state import conditions, dupes, holds, journal, ledger, moments, outbox, pauses, shipping, totals
+from tosser.state import (
+    answers,
+    conditions,
+    dupes,
+    holds,
+    journal,
+    ledger,
+    moments,
+    outbox,
+    pauses,
+    serials,
+    shipping,
+    totals,
+    traces,
+)
 from tosser.state.database import Database
 
 if TYPE_CHECKING:
@@ -17,10 +31,12 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
     from pathlib import Path
 
+    from tosser.rules.answering import Answer, Answered
     from tosser.rules.batch import FileIn
     from tosser.rules.decision import Decision, FileOutcome, FileProgress
     from tosser.rules.shipping import BundleName, LinkKey, PacketOut, Placement, StagedMail, StagedPacket
     from tosser.rules.storm import Intake
+    from tosser.state.answers import RobotMail
     from tosser.state.conditions import Announce, Condition, Told
     from tosser.state.holds import Hold
     from tosser.state.journal import OpenBatch
@@ -28,8 +44,11 @@ if TYPE_CHECKING:
     from tosser.state.outbox import RefusedTopic, StoredEvent
     from tosser.state.pauses import Pause
     from tosser.state.totals import AreaTally, AreaTotals, LinkTally, LinkTotals
+    from tosser.state.traces import Trace
 
 DATABASE_NAME = "tosser.db"
+TRACE_DAYS = 30
+"""How long it is kept what happened to each message."""
 
 
 def ended_well(directory: Path) -> bool:
@@ -47,6 +66,8 @@ class Results:
         areas: totals to add per area.
         links: totals to add per link.
         packets: packets that are staged for links.
+        numbers: by path of a base, those its messages got, in order.
+        robot_mails: mail for robots that are programs.
         counters: totals to add by name.
         finished: Unix seconds.
     """
@@ -56,6 +77,8 @@ class Results:
     areas: Sequence[AreaTally] = ()
     links: Sequence[LinkTally] = ()
     packets: Sequence[PacketOut] = ()
+    numbers: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    robot_mails: Sequence[RobotMail] = ()
     counters: Mapping[str, int] = field(default_factory=dict)
     finished: float = 0.0
 
@@ -159,6 +182,28 @@ class State:
         """Give the outcomes of those of the files that have reached their final state."""
         return self._database.call(ledger.outcomes_of, claims)
 
+    def message_serials(self, count: int, now: float) -> int:
+        """Give so many serial numbers for MSGID that nobody else gets; returns the first, the others follow on it."""
+        return self._database.call(serials.hand_out, serials.Series.MESSAGES, count, now)
+
+    # --- answers
+
+    def answered_before(self, wanted: Sequence[Answer], since: float) -> Answered:
+        """Tell which of these answers were given before, and how many like them since a moment."""
+        return self._database.call(answers.before, wanted, since)
+
+    def file_names(self, inbound: str) -> set[str]:
+        """List the names of all files that were claimed in an inbound directory."""
+        return self._database.call(ledger.names_in, inbound)
+
+    def begin_hand_over(self) -> RobotMail | None:
+        """Give the robot mail that waits longest, and count the attempt; ``None`` when none waits."""
+        return self._database.call(answers.begin_hand_over)
+
+    def end_hand_over(self, mail: RobotMail) -> None:
+        """Forget robot mail that was given, or cannot be."""
+        self._database.call(answers.end_hand_over, mail)
+
     # --- packets on their way out
 
     def outbound_identity(self) -> int:
@@ -195,7 +240,7 @@ class State:
 
     def shipped(self, link: LinkKey, serials: Iterable[int], file: str, now: float) -> None:
         """Forget packets that are where the mailer finds them, and count them; ``file`` is the last they are in."""
-        self._database.call(shipping.shipped, link, serials, file, now)
+        self._database.call(_shipped, link, list(serials), file, now)
 
     def packets_lost(self, serials: Iterable[int]) -> None:
         """Forget packets that somebody removed before they were shipped."""
@@ -286,6 +331,26 @@ class State:
         """Give everything that is counted."""
         return self._database.call(_overview)
 
+    def find_traces(self, keys: Collection[bytes], serial: bytes | None) -> list[Trace]:
+        """Find what happened to messages with one of these keys, or, if not accepted, a key that begins so."""
+        return self._database.call(traces.find, keys, serial)
+
+    def traces_since(self) -> float | None:
+        """Tell how far back `find_traces` looks, in Unix seconds; ``None`` when nothing is kept."""
+        return self._database.call(traces.since)
+
+    def file_entry(self, claim: str) -> LedgerEntry | None:
+        """Give the line of the ledger about one file; ``None`` when it is too old."""
+        return self._database.call(ledger.entry, claim)
+
+    def waiting_event(self, event_id: str) -> bool:
+        """Tell whether an event still waits for the broker."""
+        return self._database.call(outbox.waits, event_id)
+
+    def remembered(self, key: bytes) -> float | None:
+        """Tell when a dupe key was seen, in Unix seconds; ``None`` when it is not remembered."""
+        return self._database.call(dupes.seen, key)
+
     def set_condition(self, subject: str, text: str, now: float, announce: Announce | None = None) -> bool:
         """Note what is wrong with a subject (``toss``, ``space``), or with an empty text that nothing is any more.
 
@@ -313,16 +378,23 @@ class State:
         return self._database.call(ledger.latest, limit)
 
     def keep_house(self, histories: Mapping[tuple[str, str], int], default: int, ledger_days: int, now: float) -> int:
-        """Drop dupe keys and ledger lines that are too old; returns how many keys went."""
+        """Drop dupe keys, ledger lines and notes of answers that are too old; returns how many keys went."""
         return self._database.call(_keep_house, histories, default, now - ledger_days * 86400, now)
 
 
 def _applied(connection: sqlite3.Connection, batch: int, results: Results) -> None:
+    traces.keep(connection, batch, results.numbers, results.packets, results.finished)
     journal.forget(connection, batch)
     ledger.finish(connection, results.outcomes, results.finished)
     outbox.add(connection, results.events, results.finished)
     totals.add(connection, results.areas, results.links, results.counters)
     shipping.stage(connection, results.packets, results.finished)
+    answers.hand_over(connection, results.robot_mails)
+
+
+def _shipped(connection: sqlite3.Connection, link: LinkKey, serials: Sequence[int], file: str, now: float) -> None:
+    traces.shipped(connection, serials, file, now)
+    shipping.shipped(connection, link, serials, file, now)
 
 
 def _commit(
@@ -362,4 +434,6 @@ def _keep_house(
     ledger.prune(connection, before)
     holds.forget(connection, now)
     moments.note_housekeeping(connection, now)
+    answers.forget(connection, before)
+    traces.forget(connection, now - TRACE_DAYS * 86400)
     return dupes.forget(connection, histories, default, now)

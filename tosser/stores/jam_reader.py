@@ -19,6 +19,7 @@ from tosser.codec.jam import (
     JamAttribute,
     MessageHeader,
     Subfield,
+    SubfieldId,
     parse_index,
     parse_message_header,
     parse_subfields,
@@ -190,6 +191,14 @@ class JamReader:
         for record in self.records(start):
             if isinstance(record, JamMessage) and not record.deleted:
                 yield record
+
+    def find(self, msgid: bytes) -> JamMessage | None:
+        """Find the newest message with this MSGID that is not deleted; reads the whole base."""
+        found = None
+        for message in self.messages():
+            if any(field.id == SubfieldId.MSGID and field.data.strip() == msgid for field in message.subfields):
+                found = message
+        return found
 
     def _record(self, position: int, number: int, offset: int) -> JamMessage | Unreadable:
         with self._files.reading():
