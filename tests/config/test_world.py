@@ -11,7 +11,7 @@ from tosser.codec.flow import Flavour
 from tosser.codec.packet_header import PacketType
 from tosser.config.world import base_name, build_rulebook
 from tosser.rules.answer_rules import AnswerRules, Bounces, Robot
-from tosser.rules.network import AreaLink, NetmailRules, Network, SeenByMode, StoreKind, closest
+from tosser.rules.network import AreaLink, Keep, NetmailRules, Network, SeenByMode, StoreKind, closest
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -261,3 +261,19 @@ def test_the_closest_address_is_chosen(remote: str, expected: str) -> None:
     akas = [Address.parse(text) for text in ("2:5001/200", "2:5020/200", "21:1/200")]
 
     assert closest(akas, Address.parse(remote)) == Address.parse(expected)
+
+
+def test_what_is_kept(tmp_path: Path) -> None:
+    """An area's own rule stands in place of the default as a whole; bad areas go by the default, netmail by its own."""
+    text = (
+        NETWORK
+        + "area_defaults: {keep: {days: 90, messages: 500}}\n"
+        + "areas: [{tag: A}, {tag: B, keep: {days: 7}}, {tag: C, keep: {}}]\n"
+    )
+    rules = build_rulebook(load(tmp_path, text))
+
+    assert [area.keep for area in rules.areas.values()] == [Keep(90, 500), Keep(7, None), Keep()]
+    assert rules.networks["tqwnet"].bad_keep == Keep(90, 500)
+    assert rules.netmail.keep == Keep()
+    rules = build_rulebook(load(tmp_path, NETWORK + "netmail: {keep: {messages: 3}}\n"))
+    assert (rules.netmail.keep, rules.networks["tqwnet"].bad_keep.everything) == (Keep(None, 3), True)

@@ -53,8 +53,8 @@ def _locked(base: Path) -> Iterator[BufferedRandom]:
         headers.flush()
 
 
-def append(base: Path, to: bytes, subject: bytes, text: bytes) -> None:
-    """Append one message, creating the base if it is not there."""
+def append(base: Path, to: bytes, subject: bytes, text: bytes) -> int:
+    """Append one message, creating the base if it is not there, and give its number."""
     with _locked(base) as headers:
         if not headers.seek(0, 2):
             for suffix in (".jdt", ".jdx", ".jlr"):
@@ -82,6 +82,7 @@ def append(base: Path, to: bytes, subject: bytes, text: bytes) -> None:
             index.write(struct.pack("<II", _crc(to), header_offset))
         headers.seek(8)
         headers.write(struct.pack("<II", (changes + 1) & 0xFFFFFFFF, active + 1))
+    return int(number)
 
 
 def delete(base: Path, position: int) -> None:

@@ -71,6 +71,7 @@ def test_open_batches_come_back(tmp_path: Path) -> None:
     found = second.open_batches()
     assert [batch.id for batch in found] == entries == sorted(entries)
     assert [batch.positions for batch in found] == [POSITIONS, {}, {}]
+    assert second.open_bases() == {"/bases/tqw_tech"}
     for decision in decisions:
         decision.dupe_keys.clear()
         decision.trace_keys = b""

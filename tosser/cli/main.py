@@ -11,6 +11,7 @@ import typer
 from tosser import __version__
 from tosser.cli import (
     area,
+    base,
     check,
     demo,
     explain,
@@ -79,6 +80,7 @@ app.command("demo")(demo.demo)
 app.add_typer(packet.app, name="packet")
 app.add_typer(area.app, name="area")
 app.add_typer(link.app, name="link")
+app.add_typer(base.app, name="base")
 app.add_typer(netmail.app, name="netmail")
 app.add_typer(nodelist.app, name="nodelist")
 app.add_typer(quarantine.app, name="quarantine")

@@ -28,6 +28,7 @@ COUNTERS_OFFSET = 8
 """Offset in ``.jhr`` of ModCounter and ActiveMsgs, the eight bytes that `build_counters` makes."""
 DELETED_INDEX_RECORD = b"\xff" * INDEX_RECORD_LENGTH
 
+_FIELD = struct.Struct("<I")
 _FIXED = struct.Struct("<4s6I")
 _COUNTERS = struct.Struct("<2I")
 _MESSAGE = struct.Struct("<4s2H17I")
@@ -35,6 +36,21 @@ _SUBFIELD = struct.Struct("<2I")  # LoID and HiID together make one little-endia
 _INDEX = struct.Struct("<2I")
 _REVISION = 1
 _HIGHEST_ID = 0xFFFF
+
+
+class HeaderField(IntEnum):
+    """Offsets within a message header of the 32-bit fields that are changed after it was written."""
+
+    SUBFIELD_LENGTH = 8
+    MSGID_CRC = 16
+    REPLY_CRC = 20
+    REPLY_TO = 24
+    REPLY_FIRST = 28
+    REPLY_NEXT = 32
+    NUMBER = 48
+    ATTRIBUTE = 52
+    TEXT_OFFSET = 60
+    TEXT_LENGTH = 64
 
 
 class SubfieldId(IntEnum):
@@ -225,6 +241,11 @@ def build_message_header(header: MessageHeader) -> bytes:
     )
 
 
+def build_field(value: int) -> bytes:
+    """Write one 32-bit field, to stand at a `HeaderField`."""
+    return _FIELD.pack(value)
+
+
 def build_stored_header(  # noqa: PLR0917 - names would cost a tenth of what it takes
     subfield_length: int, msgid_crc: int, reply_crc: int, written: int, processed: int,
     number: int, attribute: int, text_offset: int, text_length: int,
@@ -262,6 +283,18 @@ def parse_subfields(data: bytes) -> list[Subfield]:
         fields.append(Subfield(identifier, data[at : at + length]))
         at += length
     return fields
+
+
+def find_subfield(data: bytes, identifier: int) -> bytes:
+    """Give the data of the first subfield of a kind, by the rules of `parse_subfields`; empty where there is none."""
+    at = 0
+    while at + _SUBFIELD.size <= len(data):
+        found, length = _SUBFIELD.unpack_from(data, at)
+        at += _SUBFIELD.size
+        if found == identifier or at + length > len(data) or found > _HIGHEST_ID:
+            return data[at : at + length] if found == identifier and at + length <= len(data) else b""
+        at += length
+    return b""
 
 
 def build_subfield(identifier: int, data: bytes) -> bytes:

@@ -13,6 +13,7 @@ from pydantic_core import CoreSchema
 
 from tosser.codec.flow import Flavour
 from tosser.codec.packet_header import PacketType
+from tosser.config.maintenance import KeepEntry, Maintenance
 from tosser.config.netmail import Netmail
 from tosser.config.nodelists import NodelistEntry
 from tosser.config.section import Section, duration, size
@@ -221,6 +222,7 @@ class AreaDefaults(Section):
     sbignore: tuple[NodeValue, ...] = Field(
         default=(), description="Links that get messages although they stand in SEEN-BY already, likewise."
     )
+    keep: KeepEntry = Field(default=KeepEntry(), description="What a purge leaves; the bad areas go by this too.")
 
 
 class AreaLink(Section):
@@ -268,6 +270,7 @@ class AreaEntry(Section):
     sbadd: tuple[NodeValue, ...] | None = Field(default=None, description="Overrides `area_defaults.sbadd`.")
     sbstrip: tuple[NodeValue, ...] | None = Field(default=None, description="Overrides `area_defaults.sbstrip`.")
     sbignore: tuple[NodeValue, ...] | None = Field(default=None, description="Overrides `area_defaults.sbignore`.")
+    keep: KeepEntry | None = Field(default=None, description="Overrides `area_defaults.keep` as a whole.")
 
 
 class Config(Section):
@@ -297,6 +300,7 @@ class Config(Section):
     limits: Limits = Field(default=Limits(), description="Bounds on what is accepted from outside.")
     mqtt: Mqtt | None = Field(default=None, description="The MQTT broker that events are published on.")
     toss: Toss = Field(default=Toss(), description="How inbound files are worked through.")
+    maintenance: Maintenance = Field(default=Maintenance(), description="The care of message bases.")
     metrics: Metrics | None = Field(default=None, description="Prometheus metrics over HTTP.")
     log: Log = Field(default=Log(), description="The log.")
 

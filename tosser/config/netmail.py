@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field, PlainValidator, WithJsonSchema
 from tosser.address import Address
 from tosser.codec.flow import Flavour
 from tosser.config.answers import PING_BUILT_IN, AnswersSection, RobotEntry
+from tosser.config.maintenance import KeepEntry
 from tosser.config.section import Section, duration
 from tosser.config.values import (
     AddressValue,
@@ -117,6 +118,9 @@ class Netmail(Section):
     )
     dupe_history: Annotated[Duration, at_least("1h")] = duration(
         "7d", "How long a netmail with MSGID is remembered, so that it is recognised when it is sent again unchanged."
+    )
+    keep: KeepEntry = Field(
+        default=KeepEntry(), description="What a purge leaves. `area_defaults.keep` does not hold here."
     )
     here: tuple[PatternValue, ...] = Field(
         default=(), description="Addresses besides our own whose netmail is kept here, such as points without a mailer."

@@ -124,7 +124,9 @@ class World:
                 self._complain_twice(where, f"address {address} is given before", first)
         bad_area = entry.bad_area or f"BADMAIL.{name.upper()}"
         bad_path = self._base_path(base_name(bad_area), (*place, "bad_area"))
-        self._networks[name] = Network(name, domain, addresses, zones, bad_area, bad_path)
+        self._networks[name] = Network(
+            name, domain, addresses, zones, bad_area, bad_path, self.config.area_defaults.keep.rule
+        )
 
     def _compare_networks(self) -> None:
         """Refuse two networks with the same zone and domain: no address could tell them apart."""
@@ -332,6 +334,7 @@ class World:
             sbadd=nodes(entry.sbadd, defaults.sbadd, "sbadd"),
             sbstrip=nodes(entry.sbstrip, defaults.sbstrip, "sbstrip"),
             sbignore=nodes(entry.sbignore, defaults.sbignore, "sbignore"),
+            keep=(entry.keep or defaults.keep).rule,
         )
 
     def _network_of_area(
@@ -392,6 +395,7 @@ class World:
             netmail.policy,
             int(netmail.dupe_history),
             answers,
+            netmail.keep.rule,
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
 from typing import TYPE_CHECKING
 
@@ -48,6 +49,7 @@ def toss_once(config: Config) -> PassReport:
             try:
                 report = _toss(parts)
                 parts.robots.start()
+                parts.linker.round(sys.maxsize)
             finally:
                 parts.close()
             if parts.publisher is not None:

@@ -23,6 +23,7 @@ from tosser.daemon.robots import RobotRunner
 from tosser.daemon.room import build_room
 from tosser.daemon.storing import Storing
 from tosser.daemon.transit import Releasing
+from tosser.daemon.upkeep import Linker
 from tosser.errors import StateError, said
 from tosser.events.event import Node, source_of
 from tosser.events.payloads import dropped_event
@@ -62,6 +63,7 @@ class Parts:
     storing: Storing
     pipeline: Pipeline
     robots: RobotRunner
+    linker: Linker
     sending: Sending
     nodelists: Nodelists
     watcher: Watcher
@@ -77,12 +79,13 @@ class Parts:
             self.state.add_events([(event.id, event.topic, event.payload)], now)
 
     def close(self) -> None:
-        """Close what holds files, and end what has threads.
+        """Link what is not linked yet, close what holds files, and end what has threads.
 
         Raises:
             OSError: the disk failed again.
         """
         try:
+            self.linker.round()
             self.storing.sync_leftovers()
         finally:
             self.pipeline.close()
@@ -126,6 +129,7 @@ def build_parts(
     conditions = conditions or Conditions(state, node)
     conditions.speak_as(node)
     shelf = Shelf()
+    linker = Linker(active=config.maintenance.link)
     sending = build_sending(config, rules, state, conditions)
     archivers = build_archivers(config)
     reader = build_reader(config, helper)
@@ -144,6 +148,7 @@ def build_parts(
         reporter=Reporter(rules, node),
         releasing=Releasing(held, inbounds(config), build_reader(config), state),
         rules=rules,
+        appended=linker.note,
         beat=beat,
         stopping=stopping,
     )
@@ -171,6 +176,7 @@ def build_parts(
         storing=storing,
         pipeline=pipeline,
         robots=robots,
+        linker=linker,
         sending=sending,
         nodelists=nodelists,
         watcher=watcher,

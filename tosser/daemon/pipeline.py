@@ -116,6 +116,7 @@ class Pipeline:
         reporter: makes events and totals of what was done.
         releasing: lets netmail go on that is held.
         rules: the sysop's world.
+        appended: told what numbers the messages of an applied batch have in each base.
         beat: called after every step; a watchdog listens.
         stopping: asked between batches; a pass ends when it says yes, with what is left recoverable.
     """
@@ -135,6 +136,7 @@ class Pipeline:
         reporter: Reporter,
         releasing: Releasing,
         rules: Rulebook,
+        appended: Callable[[Target, Sequence[int]], None] = lambda _target, _numbers: None,
         beat: Callable[[], None] = lambda: None,
         stopping: Callable[[], bool] = lambda: False,
     ) -> None:
@@ -152,6 +154,7 @@ class Pipeline:
         self._rules = self._configured = rules
         self._paused: set[LinkKey] = set()
         self._nodelist = rules.nodelist
+        self._appended = appended
         self._beat = beat
         self._stopping = stopping
         self._parked: dict[int, frozenset[str]] = {}
@@ -273,6 +276,8 @@ class Pipeline:
         results = self._reporter.results(work.plan, numbers, notes, staged, time.time())
         results.robot_mails = self._answering.robot_mails(work.plan.pieces, work.plan.decision)
         self._state.applied(work.entry, results)
+        for target, given in numbers.items():
+            self._appended(target, given)
 
     def _settle(self) -> None:
         """Wait until the batch that was carried out last is on the disk; then its input may go."""

@@ -14,6 +14,7 @@ import structlog
 
 from tosser.daemon.conditions import CLOCK, INBOUND, METRICS, NODELISTS, SPACE, TOSS
 from tosser.daemon.metrics import MetricsServer, StateCollector
+from tosser.daemon.nightly import Nightly
 from tosser.daemon.parts import build_parts
 from tosser.errors import TosserError
 
@@ -84,6 +85,7 @@ class Service:
             beat=self._touch,
             stopping=self._finishing.is_set,
         )
+        self._nightly = Nightly(config, self._parts.rules, conditions)
 
     def finish(self) -> None:
         """End after the batch in hand."""
@@ -102,6 +104,7 @@ class Service:
                 helpers = [
                     group.create_task(self._parts.watcher.run(), name="watch"),
                     group.create_task(self._keep_house(), name="house"),
+                    group.create_task(self._nightly.run(), name="nightly"),
                     group.create_task(self._show_life(), name="watchdog"),
                 ]
                 if self._parts.publisher is not None:
@@ -166,7 +169,7 @@ class Service:
     # --- around it
 
     async def _keep_house(self) -> None:
-        """Bound the outbox, look at backlogs and for new nodelists every minute, forget what is old every hour.
+        """Bound the outbox, look at backlogs and nodelists, link new messages every minute; forget the old every hour.
 
         What a crash left is looked at before.
         """
@@ -177,6 +180,7 @@ class Service:
             try:
                 await asyncio.to_thread(self._bound_outbox, time.time(), by_age=trusted)
                 await asyncio.to_thread(self._parts.sending.note_standings)
+                await asyncio.to_thread(self._parts.linker.round)
                 if minute % HOUSE_MINUTES == 0 and trusted:
                     await asyncio.to_thread(self._forget, time.time())
             except (TosserError, OSError) as error:

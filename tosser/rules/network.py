@@ -45,6 +45,24 @@ class SeenByMode(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Keep:
+    """What a base has to keep when it is purged; nothing stated keeps everything.
+
+    Attributes:
+        days: messages that came in within so many days; ``None`` for any age.
+        messages: so many of the latest; ``None`` for any number.
+    """
+
+    days: int | None = None
+    messages: int | None = None
+
+    @property
+    def everything(self) -> bool:
+        """Whether nothing is ever purged."""
+        return self.days is None and self.messages is None
+
+
+@dataclass(frozen=True, slots=True)
 class Network:
     """One FTN network and our place in it.
 
@@ -55,6 +73,7 @@ class Network:
         zones: the zone numbers that belong to it.
         bad_area: tag of the area that takes rejected mail.
         bad_path: base path of that area, without suffix.
+        bad_keep: what that base has to keep.
     """
 
     name: str
@@ -63,6 +82,7 @@ class Network:
     zones: frozenset[int]
     bad_area: str
     bad_path: str
+    bad_keep: Keep = Keep()
 
     @property
     def main(self) -> Address:
@@ -157,6 +177,7 @@ class Area:
         sbadd: nodes added to SEEN-BY lists of their zone.
         sbstrip: nodes taken out of SEEN-BY lists of their zone.
         sbignore: nodes whose presence in SEEN-BY does not count when it is decided who gets a message.
+        keep: what its base has to keep.
     """
 
     tag: str
@@ -175,6 +196,7 @@ class Area:
     sbadd: tuple[Address, ...] = ()
     sbstrip: tuple[Address, ...] = ()
     sbignore: tuple[Address, ...] = ()
+    keep: Keep = Keep()
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +211,7 @@ class NetmailRules:
         policy: where it goes.
         dupe_history: seconds for which netmail is remembered.
         answers: what is answered by the system itself.
+        keep: what its base has to keep.
     """
 
     store: StoreKind
@@ -198,6 +221,7 @@ class NetmailRules:
     policy: NetmailPolicy = field(default_factory=NetmailPolicy)
     dupe_history: int = 7 * 86400
     answers: AnswerRules = field(default_factory=AnswerRules)
+    keep: Keep = Keep()
 
 
 @dataclass(frozen=True, eq=False)

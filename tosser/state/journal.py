@@ -111,6 +111,12 @@ def open_batches(connection: sqlite3.Connection) -> list[OpenBatch]:
     ]
 
 
+def open_bases(connection: sqlite3.Connection) -> set[str]:
+    """List the paths of the bases that decisions which are not carried out may have been written to in part."""
+    rows = connection.execute("SELECT positions FROM batches").fetchall()
+    return {path for (positions,) in rows for path, position in json.loads(positions).items() if position}
+
+
 def _decision(batch: int, text: str) -> Decision:
     try:
         return _DECISION.validate_json(text)

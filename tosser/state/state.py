@@ -174,6 +174,10 @@ class State:
         """List the decisions still to be carried out, oldest first."""
         return self._database.call(journal.open_batches)
 
+    def open_bases(self) -> set[str]:
+        """List the paths of the bases that decisions which are not carried out may have been written to in part."""
+        return self._database.call(journal.open_bases)
+
     def try_again(self, file: FileIn) -> int:
         """Count an attempt at a file that was left without a verdict; returns how many there were with this one."""
         return self._database.call(ledger.try_again, file)

@@ -144,6 +144,15 @@ class JamFiles:
         """Whether there is a base here."""
         return _find(self.path, ".jhr").exists()
 
+    @property
+    def is_open(self) -> bool:
+        """Whether the descriptors are open at this moment."""
+        return self.jhr >= 0
+
+    def file(self, suffix: str) -> Path:
+        """Name the file of the base with this suffix, whether or not it is there."""
+        return _find(self.path, suffix, upper=_find(self.path, ".jhr").suffix.isupper())
+
     def close(self) -> None:
         """Let go of the descriptors; that something is not synced yet stays known."""
         with self._guard:
@@ -171,8 +180,7 @@ class JamFiles:
     def _open(self, *, create: bool, partial: bool = False) -> None:
         self._close()
         jhr = _find(self.path, ".jhr")
-        upper = jhr.suffix.isupper()
-        jdt, jdx, jlr = (_find(self.path, suffix, upper=upper) for suffix in (".jdt", ".jdx", ".jlr"))
+        jdt, jdx, jlr = (self.file(suffix) for suffix in (".jdt", ".jdx", ".jlr"))
         if not jhr.exists():
             if not create:
                 raise StoreError(self.path, "there is no message base here")
@@ -271,6 +279,15 @@ class JamFiles:
         for descriptor, length in ((self.jdx, sizes.jdx), (self.jhr, sizes.jhr), (self.jdt, sizes.jdt)):
             if os.fstat(descriptor).st_size > length:
                 disk.truncate(descriptor, length)
+
+    def sync_for_all(self) -> None:
+        """Sync what others wrote as well, or a process of ours that was killed: they may not have.
+
+        Raises:
+            StoreError: as `sync`.
+        """
+        self._unsynced = True
+        self.sync()
 
     def sync(self) -> None:
         """Wait until everything written is on the disk.

@@ -136,11 +136,12 @@ def _was_moved(files: JamFiles, since: BasePosition, fixed: FixedHeader, sizes: 
     """Whether the base before the position is no longer what it was; a message deleted in place does not count."""
     if not since.jhr:
         return False
-    if fixed.base_number != since.base_number:
+    if fixed.base_number != since.base_number or sizes.jdx < since.jdx:
         return True
-    if sizes.jhr < since.jhr or sizes.jdt < since.jdt or sizes.jdx < since.jdx:
-        return True
-    return mark_of_last(files, sizes, since.jdx) not in {since.last, None}
+    mark = mark_of_last(files, sizes, since.jdx)
+    if sizes.jhr < since.jhr or sizes.jdt < since.jdt:
+        return not mark or mark != since.last  # a packer that keeps the places in the index, as ours does, moves none
+    return mark not in {since.last, None}
 
 
 @dataclass(slots=True)
