@@ -76,6 +76,17 @@ def test_links_are_kept_by_the_daemon(tmp_path: Path) -> None:
     assert told == [f"{HUB} {number:08x}" for number in range(1, 7)]
 
 
+def test_a_single_toss_links_if_it_is_asked_to(tmp_path: Path) -> None:
+    """``tosser toss`` leaves reply links alone, as they take time; with ``--link`` it makes those of what came in."""
+    system = node(tmp_path, areas=[AREA])
+    system.deliver(thread(1, 3))
+    assert system.toss().code == DONE
+    assert parents(system) == [0, 0, 0]
+    system.deliver(thread(4, 3), "00000002.pkt")
+    assert system.run("toss", "--link").code == DONE
+    assert parents(system) == [0, 1, 2, 3, 4, 5]
+
+
 def test_a_locked_base_is_linked_later(tmp_path: Path) -> None:
     """A base that somebody else has locked gets its turn again; who had it open has it open still."""
     system = node(tmp_path, areas=[AREA], toss=QUICK)

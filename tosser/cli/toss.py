@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
 from tosser.cli.context import load
 from tosser.cli.output import Exit, JsonOption, complain, say, say_json
 
 
-def toss(context: typer.Context, *, as_json: JsonOption = False) -> None:
+def toss(
+    context: typer.Context,
+    *,
+    link: Annotated[
+        bool, typer.Option("--link", help="Make the reply links of what came in, too: a tenth more work.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
     """Toss what is in the inbounds once, by the same code as the daemon, then exit.
 
     Ends with 4 when something was set aside, or waits for a link on hold, with 1 when the pass could not be finished.
@@ -16,7 +25,7 @@ def toss(context: typer.Context, *, as_json: JsonOption = False) -> None:
     """
     from tosser.daemon.oneshot import toss_once  # noqa: PLC0415 - the daemon's parts are slow to import
 
-    report = toss_once(load(context))
+    report = toss_once(load(context), link=link)
     if as_json:
         say_json(
             {

@@ -26,8 +26,12 @@ RECONNECT_SECONDS = 2.0
 """How long it may take to connect, for the first time or again."""
 
 
-def toss_once(config: Config) -> PassReport:
+def toss_once(config: Config, *, link: bool = False) -> PassReport:
     """Toss until the inbounds hold nothing that is or becomes ready, then hand the events to the broker.
+
+    Args:
+        config: a configuration that passed its check.
+        link: whether to make the reply links of what came in, too.
 
     Raises:
         StateLocked: a daemon or another toss is at work.
@@ -43,7 +47,7 @@ def toss_once(config: Config) -> PassReport:
         try:
             if not clean:
                 state.verify()
-            parts = build_parts(config, state, helper=helper)
+            parts = build_parts(config, state, helper=helper, link=link)
             if config.nodelists:
                 parts.conditions.say({NODELISTS: parts.nodelists.trouble})
             try:

@@ -98,6 +98,7 @@ def build_parts(
     state: State,
     *,
     helper: Helper | None = None,
+    link: bool = True,
     conditions: Conditions | None = None,
     since: float | None = None,
     beat: Callable[[], None] = lambda: None,
@@ -109,6 +110,7 @@ def build_parts(
         config: a configuration that passed its check.
         state: the database, locked by this process.
         helper: reads backlogs; without one they are read in this process.
+        link: whether reply links are made, if the configuration does not say otherwise.
         conditions: takes what is wrong; default one of its own.
         since: when the process started, Unix seconds; default now.
         beat: called after every step of the toss.
@@ -129,7 +131,7 @@ def build_parts(
     conditions = conditions or Conditions(state, node)
     conditions.speak_as(node)
     shelf = Shelf()
-    linker = Linker(active=config.maintenance.link)
+    linker = Linker(active=link and config.maintenance.link)
     sending = build_sending(config, rules, state, conditions)
     archivers = build_archivers(config)
     reader = build_reader(config, helper)
