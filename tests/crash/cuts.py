@@ -30,6 +30,8 @@ _MIXTURES = 3
 _TORN = 2
 _STATES_A_LIFE, _MOMENTS_A_LIFE = 12, 8
 """How many states are tried of each life after a kill or a cut, and at how many moments of it."""
+_EARLY, _EARLY_SHARE = 20, 0.2
+"""How many deaths are at the start, before anything says that somebody was here, and how often one of them is drawn."""
 
 
 class State(NamedTuple):
@@ -62,7 +64,7 @@ def cut_after_kills(report: Report, share: Share, *, limit: int, seed: int) -> N
         deaths = usual.deaths()
         trace = share.home / "trace"
         for _ in range(share.count(limit // _STATES_A_LIFE)):
-            death = rng.choice(deaths)
+            death = rng.choice(deaths[:_EARLY] if rng.random() < _EARLY_SHARE else deaths)
             usual.scene.set_up()
             assert live(usual.scene.node, "toss", death=death, trace=trace) == KILLED
             medium = Medium(str(usual.scene.node.root), usual.scene.tree)

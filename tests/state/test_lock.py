@@ -144,7 +144,7 @@ def test_word_of_trouble(tmp_path: Path) -> None:
 
 
 def test_ends(tmp_path: Path) -> None:
-    """A lock tells whether the holder before ended well: not when it was killed, nor when it failed."""
+    """A lock tells whether the holder before ended well: not when it was killed, when it failed, or when unknown."""
     with second_process(HOLD, tmp_path) as process:
         process.kill()
     with StateLock(tmp_path) as lock:
@@ -153,5 +153,14 @@ def test_ends(tmp_path: Path) -> None:
         assert not lock.left_behind
     with pytest.raises(ValueError, match="ours"), StateLock(tmp_path):
         raise ValueError("ours")
+    with StateLock(tmp_path) as lock:
+        assert lock.left_behind
+
+
+def test_ends_that_left_no_name(tmp_path: Path) -> None:
+    """Who died before he wrote his name, or before there was a file for it, did not end well."""
+    with StateLock(tmp_path) as lock:
+        assert lock.left_behind
+    (tmp_path / LOCK_NAME).write_bytes(b"")
     with StateLock(tmp_path) as lock:
         assert lock.left_behind

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 LOCK_NAME = "tosser.lock"
+_ENDED_WELL = b"\n"
 _LONGEST = 1024
 """Bytes of the file, so that it never needs a second block of the disk."""
 _FLOCK = struct.Struct("@hhqqi")
@@ -26,10 +27,11 @@ class StateLock:
     """Holds ``tosser.lock`` in the state directory for as long as the process, or the ``with`` block, lives.
 
     The lock is the kernel's (an open file description lock), so it is gone when the process is, however it ended. The
-    file names the holder, and nobody when the last one ended well.
+    file names the holder, and holds an empty line when the last one ended well.
 
     Attributes:
-        left_behind: whether the holder before us was killed or failed, so that changes of his may not be on the disk.
+        left_behind: whether a holder before us was killed or failed, so that changes of his may not be on the disk. So
+            it is also where nobody ever ended well: somebody may have died before he could say who he is.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -62,6 +64,7 @@ class StateLock:
         """Release the lock; the file stays, so that two processes never lock two files of one name."""
         if kind is None:
             os.ftruncate(self._descriptor, 0)
+            os.pwrite(self._descriptor, _ENDED_WELL, 0)
         os.close(self._descriptor)
         self._descriptor = -1
 
@@ -77,7 +80,7 @@ class StateLock:
         wanted = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
         try:
             fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, wanted)
-            self.left_behind = os.fstat(descriptor).st_size > 0
+            self.left_behind = os.pread(descriptor, 32, 0) != _ENDED_WELL
             _write(descriptor, "")
         except BlockingIOError as error:
             process = _process_named_in(descriptor) or "unknown"
