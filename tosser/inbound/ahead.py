@@ -42,7 +42,11 @@ BACKLOG_BYTES = 1024 * 1024
 _PIPE_BYTES = 1024 * 1024
 _FIRST = 500
 """Messages in the first batch of an order: nobody else has anything to do before it is there."""
-_AHEAD, _STEP = 0.2, 0.25
+_SMALL_BATCHES = 2
+"""How many batches are small and say nothing about who is ahead: the parent waits for them in any case."""
+_USUAL_SHARE = 0.6
+"""Of the records that this process makes where messages are only stored; with links to send to it makes more."""
+_AHEAD, _STEP = 0.2, 0.1
 """Who waits longer than this share of the time is ahead, and makes so many more of the records."""
 _FRAME = struct.Struct("=cQQ")
 """What a frame is, and the lengths of its two parts."""
@@ -221,18 +225,23 @@ class _Balance:
     """Who makes the records of messages: this process, as far as it is ahead of its parent.
 
     Attributes:
-        share: of how many messages, 0 to 1.
+        share: of how many messages, 0 to 1; of none as long as the parent has had nothing to do.
     """
 
     def __init__(self) -> None:
-        self.share = 0.75
+        self.share = 0.0
+        self._given = 0
         self._last = time.monotonic()
 
     def waited(self, seconds: float) -> None:
         """Note how long the parent took to take a batch: one that waits for it takes it at once."""
         now = time.monotonic()
-        is_ahead = seconds > _AHEAD * (now - self._last)
-        self.share = min(max(self.share + (_STEP if is_ahead else -_STEP), 0.0), 1.0)
+        self._given += 1
+        if self._given > _SMALL_BATCHES:
+            is_ahead = seconds > _AHEAD * (now - self._last)
+            self.share = min(max(self.share + (_STEP if is_ahead else -_STEP), 0.0), 1.0)
+        elif self._given == _SMALL_BATCHES:
+            self.share = _USUAL_SHARE
         self._last = now
 
 
