@@ -16,6 +16,7 @@ from tests.observe import nothing_waits
 from tests.peers import jam_writer
 from tests.peers.daemon import DONE, FAILED, node
 from tests.peers.subscriber import Subscriber
+from tosser.daemon.pipeline import CLAIM_FILES, MAX_PARKED
 from tosser.stores.jam_reader import JamReader
 
 if TYPE_CHECKING:
@@ -132,14 +133,15 @@ def test_input_waits_in_the_inbound_while_too_much_is_parked(tmp_path: Path) -> 
     system.deliver(mail((LOCKED, 1)))
     assert system.toss().code == DONE
     with locked(system.bases / LOCKED.lower()):
-        for number in range(2, 102):
+        for number in range(2, 302):
             system.deliver(mail((LOCKED, number)), f"{number:08x}.pkt")
-        assert system.toss().code == FAILED
-        assert len(list(system.secure.glob("*.pkt"))) > 0
-        assert system.status()["open"]["batches"] >= 16
+        for _ in range(2):
+            assert system.toss().code == FAILED
+            assert len(list(system.secure.glob("*.pkt"))) == 300 - CLAIM_FILES
+            assert system.status()["open"]["batches"] == MAX_PARKED
     assert system.toss().code == DONE
-    assert sorted(numbers(system, LOCKED)) == list(range(1, 102))
-    assert system.status()["counters"] == {"file.tossed": 101, "message.accepted": 101}
+    assert sorted(numbers(system, LOCKED)) == list(range(1, 302))
+    assert system.status()["counters"] == {"file.tossed": 301, "message.accepted": 301}
 
 
 def test_input_that_somebody_takes_away(tmp_path: Path) -> None:

@@ -222,7 +222,7 @@ class Pipeline:
                 for batch in self._reader.batches(tossed, self._state.progress_of(list(claims))):
                     stormy = self._toss_batch(batch, claims)
                     self._beat()
-                    if stormy or self._stopping() or self._is_short_of_room():
+                    if stormy or self._must_rest():
                         break
             finally:
                 self._settle()
@@ -432,9 +432,11 @@ class Pipeline:
             return
         trusted = [file for claim, file in files.items() if claim in self._trusted and claim not in finished]
         suspects = [file for claim, file in files.items() if claim not in self._trusted and claim not in finished]
-        if trusted:
+        if trusted and not self._must_rest():
             self._toss_files(trusted)
         for file in suspects:
+            if self._must_rest():
+                break
             if file.path.exists():  # else it was finished when another one turned out to be unreadable
                 self._toss_suspect(file)
 
