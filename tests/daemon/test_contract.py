@@ -109,17 +109,18 @@ def mail() -> Iterator[tuple[str, bytes]]:
     yield "0000fffd.mo0", zip_of()
 
 
-def run_the_node(system: Node, broker: Mosquitto) -> None:
+def run_the_node(system: Node, broker: Mosquitto, subscriber: Subscriber) -> None:
     """Go through a life: events that must be dropped, all kinds of mail, reloads accepted and refused, and an end."""
-    broker.save()
-    broker.kill()
+    broker.stop()
     with system.start() as daemon:
         system.deliver(packet([message("TQW_GEN", number=number) for number in range(5000, 5300)], password=PASSWORD))
         daemon.wait_for(lambda: system.status()["counters"].get("file.tossed") == 1, what="the toss")
         assert daemon.stop() == DONE
     with system.start() as daemon:
         daemon.wait_for(lambda: "events_dropped" in daemon.log, what="the drop")
-        broker.start()
+        with daemon.frozen():  # whoever subscribes after it has published hears nothing
+            broker.start()
+            subscriber.wait_subscribed(2)
         files = dict(mail())
         for name, data in files.items():
             system.deliver(data, name)
@@ -148,7 +149,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Sequen
             toss={"settle": "100ms", "poll": "200ms"},
         )
         with Subscriber(broker.port, "#") as subscriber:
-            run_the_node(system, broker)
+            run_the_node(system, broker, subscriber)
             subscriber.wait_until(
                 lambda all_: (
                     bool(all_)

@@ -218,6 +218,15 @@ class Daemon:
         self.process.send_signal(signal.SIGHUP)
         self.wait_until_ready(before + 1)
 
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Have it do nothing at all for the length of a ``with`` block."""
+        self.process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.process.send_signal(signal.SIGCONT)
+
     def stop(self) -> int:
         """Send SIGTERM and return the exit code.
 
