@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -33,10 +34,12 @@ from tosser.inbound.held import HeldMail
 from tosser.inbound.postbox import PostBox
 from tosser.inbound.quarantine import Quarantine
 from tosser.inbound.watch import Watcher
+from tosser.state.state import DATABASE_NAME
 from tosser.stores.shelf import Shelf
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from tosser.address import Address
     from tosser.config.model import Config
@@ -197,11 +200,15 @@ def make_directories(config: Config) -> None:
     Raises:
         StateError: one cannot be made.
     """
-    for path in (config.paths.state, PostBox(config.paths.state).path, config.paths.bases):
+    for path in _own_directories(config):
         try:
             disk.make_directory(path)
         except OSError as error:
             raise StateError(said(error, path)) from error
+
+
+def _own_directories(config: Config) -> tuple[Path, ...]:
+    return config.paths.state, PostBox(config.paths.state).path, config.paths.bases
 
 
 def sync_leftovers(config: Config, lock: StateLock) -> None:
@@ -210,7 +217,13 @@ def sync_leftovers(config: Config, lock: StateLock) -> None:
     What such a process wrote is seen by us, and may be lost in a power cut while what we do because of it is not: a
     message would be found in its base and its packet deleted, and then only the base would forget.
     """
-    if lock.left_behind and config.toss.sync is SyncMode.FULL:
+    if not lock.left_behind or config.toss.sync is not SyncMode.FULL:
+        return
+    if not (config.paths.state / DATABASE_NAME).exists():  # it can have made directories, and no more
+        for directory in {parent for path in _own_directories(config) for parent in path.parents}:
+            with suppress(PermissionError):  # not ours, so it was there
+                disk.sync_directory(directory)
+    else:
         log.info("syncing_leftovers", why="the tosser before did not end well")
         disk.sync_everything()
 
