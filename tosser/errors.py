@@ -8,7 +8,8 @@
     │   ├── AddressError   not an FTN address
     │   ├── PacketError    not a packet, or a damaged one
     │   ├── KludgeError    a control line that breaks its grammar
-    │   └── JamError       not a JAM record
+    │   ├── JamError       not a JAM record
+    │   └── MsgError       not a stored message
     ├── InputError         the system cannot read an inbound file
     ├── ArchiveError       a bundle that cannot or must not be unpacked
     ├── QuarantineError    an entry of the quarantine that is not there, or cannot be put back
@@ -113,6 +114,10 @@ class KludgeError(FormatError):
 
 class JamError(FormatError):
     """Bytes that are not the JAM record they should be."""
+
+
+class MsgError(FormatError):
+    """Bytes that are not a stored message (``*.MSG``)."""
 
 
 class ArchiveError(TosserError):

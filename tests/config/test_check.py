@@ -85,6 +85,11 @@ LINKED = NETWORK + "links:\n  - address: 1337:1/100\n"
             "7:38 netmail.routes[0].via: unknown link 1337:1/999 (did you mean '1337:1/100'?)",
         ),
         (
+            "netmail: {store: msg, keep: {days: 3}}",
+            "7:30 netmail.keep: *.MSG files are not purged; it is for a JAM base",
+        ),
+        ("area_defaults: {store: msg}", "7:24 area_defaults.store: should be one of jam, passthrough"),
+        (
             "link_defaults: {archiver: zap}",
             "7:27 link_defaults.archiver: unknown archiver 'zap' (did you mean 'zip'?)",
         ),

@@ -59,6 +59,7 @@ def test_the_schema_is_one_and_accepts_the_example() -> None:
         "link_defaults: {packet_type: 2.2, max_packet: 1024}",
         "areas: [{tag: A, max_age: unlimited, links: [1337:1/100, {address: 1337:1/101, write: false}]}]",
         "mqtt: {url: mqtt://a, version: 3.1.1}",
+        "netmail: {store: msg, path: /var/lib/netmail}",
         "metrics: {}",
     ],
 )
@@ -82,6 +83,7 @@ def test_the_schema_accepts_what_is_right(tmp_path: Path, addition: str) -> None
         "mqtt: {url: http://a}",
         "toss: {poll: 5}",
         "netmail: {store: passthrough}",
+        "area_defaults: {store: msg}",
         "archivers: {a: {formats: [zip], unpack: [a, '{archive}']}}",
     ],
 )

@@ -39,15 +39,16 @@ from tosser.codec.jam import (
 from tosser.codec.jam_message import build_record, read_message
 from tosser.codec.message import _split_any, _split_usual, build_text, msgid, origin_address, reply, split_text
 from tosser.codec.message_parts import clean_text, join_text, text_parts
+from tosser.codec.msg import StoredMessage, build_msg, from_stored, parse_msg, to_stored
 from tosser.codec.nodelist import Nodelist
 from tosser.codec.nodelist_flags import services_of
 from tosser.codec.nodelist_lines import ListKind, parse_list
-from tosser.codec.packed_message import MessageDecoder
+from tosser.codec.packed_message import DATE_LENGTH, MessageDecoder
 from tosser.codec.packet import PacketReader, build_packet, parse_packet
 from tosser.codec.packet_header import build_packet_header, parse_packet_header
 from tosser.codec.seenby import circular, format_path, format_seen_by, parse_nodes
 from tosser.codec.zip import END_SIZE, ZipWriter, find_directory, pack_member, parse_directory
-from tosser.errors import AddressError, FormatError, JamError, KludgeError, PacketError
+from tosser.errors import AddressError, FormatError, JamError, KludgeError, MsgError, PacketError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -235,6 +236,20 @@ def check_jam(data: bytes) -> None:
         assert settled == stored
 
 
+# --- stored messages
+
+
+def check_msg(data: bytes) -> None:
+    """What is read can be written and is the same then; a message settles when it is stored once more."""
+    with suppress(MsgError):
+        stored = parse_msg(data)
+        if len(stored.date) <= DATE_LENGTH:
+            settled = parse_msg(build_msg(stored))
+            assert parse_msg(build_msg(settled)) == settled
+        again = to_stored(from_stored(stored, 0, (1, 2)), MOMENT)
+        assert parse_msg(build_msg(again)) == again
+
+
 # --- files of the outbound and names
 
 
@@ -339,6 +354,13 @@ def _jam() -> Iterator[bytes]:
     yield bytes(range(64))
 
 
+def _stored() -> Iterator[bytes]:
+    text = b"\x01INTL 2:345/6 1:123/4\r\x01FMPT 5\rHi\r\x01Via 1:2/3 @20260102.030405.UTC Prog 1\r"
+    numbers = (0, 6, 4, 0, 123, 345, 2, 1, 7, 5, 0, 0x181, 0)
+    yield build_msg(StoredMessage(b"From", b"To", b"Subject", b"09 Mar 24  14:05:06", *numbers, text))
+    yield bytes(190) + b"text"
+
+
 def _archive() -> Iterator[bytes]:
     writer = ZipWriter()
     pieces = [piece for name in ("a.pkt", "b.pkt") for piece in writer.add(pack_member(name, b"data" * 9, MOMENT, 6))]
@@ -363,6 +385,7 @@ TARGETS = (
         "charset", check_charset, _lines(b"CP437 2\r850\rtext \x8d\x80", b"+7 FIDO\r\r\xd0\x9f", b"IBMPC 2\r866\r\xe1")
     ),
     pure("jam", check_jam, _jam, 600),
+    pure("msg", check_msg, _stored, 400),
     pure("flow", check_flow, _lines(b"^/out/a.mo0\n#/out/b.pkt\r\n~/sent\n\n@keep\n"), 400),
     pure("nodelist", check_nodelist, lambda: [nodelist(LINES[5:9]), b"".join(body_of(POINT_LINES))], 600),
     pure("names", check_names, _lines(b"0000FFFF.MO0", b"1.2.3.4.su1", b"a.pkt", b"..\\x", b"PK\3\4"), 600),

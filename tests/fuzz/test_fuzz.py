@@ -14,7 +14,7 @@ RUNS = 2000
 SECONDS = 600
 CODEC = (
     "packet", "packet-header", "text", "built-text", "kludge", "address", "date", "nodes", "charset", "jam", "flow",
-    "names", "nodelist", "zip-directory", "packet-shown", "toss",
+    "msg", "names", "nodelist", "zip-directory", "packet-shown", "toss",
 )  # fmt: skip
 FILES = ("archive", "jam-base", "config", "small-file", "verdict")
 PLANTED = """

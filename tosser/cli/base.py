@@ -14,9 +14,9 @@ import typer
 from tosser.cli.context import load, reading_state
 from tosser.cli.output import Exit, JsonOption, complain, say, say_json, say_table
 from tosser.config.world import build_rulebook
-from tosser.daemon.upkeep import Base, bases_of, held
+from tosser.daemon.upkeep import NETMAIL, Base, bases_of, held
 from tosser.errors import StoreError
-from tosser.rules.network import Keep
+from tosser.rules.network import Keep, StoreKind
 from tosser.stores.jam import JamBase
 from tosser.stores.jam_files import shared_files
 from tosser.stores.jam_links import link_new, relink
@@ -202,12 +202,15 @@ def _each(
 def _chosen(config: Config, areas: list[str] | None) -> list[Base]:
     """Find the bases that are meant, or end the command before anything is touched."""
     bases = bases_of(build_rulebook(config))
+    in_files = config.netmail.store is StoreKind.MSG
+    if in_files and any(text.lower() == NETMAIL for text in areas or (NETMAIL,)):
+        complain("tosser: netmail is in *.MSG files, which need no looking after; it is passed over")
     if not areas:
         return bases
     found: list[Base] = []
     for text in areas:
         meant = [base for base in bases if text.upper() in _names(base)]
-        if not meant:
+        if not meant and not (in_files and text.lower() == NETMAIL):
             complain(f"tosser: {text} is no area with a message base here")
             raise typer.Exit(Exit.USAGE)
         found += [base for base in meant if base not in found]

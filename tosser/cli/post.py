@@ -20,9 +20,10 @@ from tosser.codec.packed_message import NAME_LENGTH, SUBJECT_LENGTH
 from tosser.config.world import build_rulebook
 from tosser.errors import AddressError, PostError, StoreError
 from tosser.inbound.postbox import PostBox
-from tosser.rules.network import closest
+from tosser.rules.network import StoreKind, closest
 from tosser.rules.posting import Post, compose, post_packet
 from tosser.stores.jam_reader import JamReader
+from tosser.stores.msg import MsgBase
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,6 +46,7 @@ class _Place:
         dest: where netmail goes.
         charset: set to write in, unless another is asked for.
         base: base path that has what is answered; empty where nothing is kept.
+        store: what kind of base that is.
     """
 
     aka: Address
@@ -52,6 +54,7 @@ class _Place:
     dest: Address | None
     charset: str
     base: str
+    store: StoreKind
 
 
 def post(
@@ -153,7 +156,7 @@ def _in_area(rules: Rulebook, tag: str, network: str | None) -> _Place:
     area = found[0]
     if area.paused:
         raise PostError(f"area {area.tag} is paused")
-    return _Place(area.aka, area, None, area.charset, area.path)
+    return _Place(area.aka, area, None, area.charset, area.path, area.store)
 
 
 def _to_system(rules: Rulebook, text: str) -> _Place:
@@ -170,7 +173,8 @@ def _to_system(rules: Rulebook, text: str) -> _Place:
         which = f"belongs to networks {' and '.join(n.name for n in networks)}; add @ and its domain"
         raise PostError(f"{dest} {which}" if networks else f"{dest} belongs to no network of ours")
     aka = closest(networks[0].addresses, dest)
-    return _Place(aka, None, dest, rules.netmail.charset, rules.netmail.path)
+    netmail = rules.netmail
+    return _Place(aka, None, dest, netmail.charset, netmail.path, netmail.store)
 
 
 def _template(
@@ -212,14 +216,21 @@ def _parent(place: _Place, msgid: str) -> BaseMessage:
     """Find the message that is answered."""
     wanted = msgid.strip().removeprefix("MSGID:").strip()
     if place.base:
-        with JamReader(Path(place.base)) as reader:
-            try:
-                found = reader.find(wanted.encode("utf-8", "surrogateescape"))
-            except StoreError as error:
-                raise PostError(f"what is answered cannot be looked for: {error}") from None
+        try:
+            found = _find(place, wanted.encode("utf-8", "surrogateescape"))
+        except StoreError as error:
+            raise PostError(f"what is answered cannot be looked for: {error}") from None
         if found is not None:
-            return found.message
+            return found
     raise PostError(f"no message {wanted} is in {place.base or 'the area, which is passthrough'}")
+
+
+def _find(place: _Place, msgid: bytes) -> BaseMessage | None:
+    if place.store is StoreKind.MSG:
+        return MsgBase(Path(place.base)).find(msgid)
+    with JamReader(Path(place.base)) as reader:
+        found = reader.find(msgid)
+    return None if found is None else found.message
 
 
 def _decoded(raw: bytes, parent: BaseMessage, place: _Place) -> str:

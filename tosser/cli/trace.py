@@ -14,14 +14,17 @@ from tosser.config.world import build_rulebook
 from tosser.errors import JamError, StoreError
 from tosser.rules.decision import TRACE_KEY_SIZE
 from tosser.rules.dupe import msgid_key
+from tosser.rules.network import StoreKind
 from tosser.state.state import TRACE_DAYS
 from tosser.stores.jam_reader import JamReader
+from tosser.stores.msg import MsgBase
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tosser.config.model import Config
     from tosser.rules.network import Rulebook
+    from tosser.rules.verdict import Target
     from tosser.state.state import State
     from tosser.state.traces import Trace, TracedPacket
 
@@ -126,7 +129,7 @@ def _in_base(found: Trace, identity: bytes) -> bool | None:
     target = found.verdict.target
     if target is None or not target.path or found.number is None:
         return None
-    return _msgid_at(Path(target.path), found.number) == identity
+    return _msgid_at(target, found.number) == identity
 
 
 def _another(found: Trace, identity: bytes) -> bool:
@@ -134,16 +137,26 @@ def _another(found: Trace, identity: bytes) -> bool:
     target = found.verdict.target
     if target is None or not target.path or found.number is None:
         return False
-    return _msgid_at(Path(target.path), found.number) not in {None, identity}
+    return _msgid_at(target, found.number) not in {None, identity}
 
 
-def _msgid_at(path: Path, number: int) -> bytes | None:
-    with JamReader(path) as reader:
+def _msgid_at(target: Target, number: int) -> bytes | None:
+    if target.store is StoreKind.MSG:
+        return _msgid_in_file(MsgBase(Path(target.path)), number)
+    with JamReader(Path(target.path)) as reader:
         try:
             record = reader.message(number)
         except (StoreError, JamError):
             return None
     return None if record.deleted else find_value(record.message.kludges, b"MSGID")
+
+
+def _msgid_in_file(base: MsgBase, number: int) -> bytes | None:
+    try:
+        message = base.message(number)
+    except StoreError:
+        return None
+    return find_value(message.kludges, b"MSGID") if message else None
 
 
 def _remembered(

@@ -39,6 +39,8 @@ _VIA_STAMP = re.compile(
 )
 _SPLIT = re.compile(rb"(.{1,18}) ?@(\d{1,5})/(\d{1,5}) +(\d{1,5}) +(\d\d)/(\d\d)(?: |\Z)")
 _HIGHEST = 0xFFFF
+_HIGHEST_POINT = 0x7FFF
+"""Programs write 65535 where they mean no point (FRL-1002)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,6 +236,29 @@ def parse_intl(value: bytes) -> Intl:
 def build_intl(intl: Intl) -> bytes:
     """Write the value of INTL, destination first."""
     return b" ".join(str(at.boss.without_domain).encode("ascii") for at in (intl.dest, intl.orig))
+
+
+def find_intl(kludges: Iterable[bytes]) -> Intl | None:
+    """The addresses that INTL states; ``None`` without INTL, or where it breaks its grammar."""
+    value = find_value(kludges, b"INTL")
+    if value is None:
+        return None
+    try:
+        return parse_intl(value)
+    except KludgeError:
+        return None
+
+
+def find_point(kludges: Iterable[bytes], tag: bytes) -> int | None:
+    """The point that FMPT or TOPT states; ``None`` where there is none that is to be believed."""
+    value = find_value(kludges, tag)
+    if value is None:
+        return None
+    try:
+        point = parse_number(value)
+    except KludgeError:
+        return None
+    return point if point <= _HIGHEST_POINT else None
 
 
 def parse_number(value: bytes) -> int:

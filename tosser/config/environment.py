@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tosser.config.world import build_rulebook
+from tosser.rules.network import StoreKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,6 +57,8 @@ def _check_own_directories(config: Config) -> Iterator[Finding]:
     yield from _check_own("paths.state", config.paths.state)
     for directory in sorted({config.paths.bases} | {Path(base).parent for base in bases}):
         yield from _check_own("directory of message bases", directory)
+    if rules.netmail.store is StoreKind.MSG:
+        yield from _check_own("netmail.path", Path(rules.netmail.path))
 
 
 def _check_own(what: str, path: Path) -> Iterator[Finding]:

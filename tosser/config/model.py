@@ -5,7 +5,7 @@ Only what can be judged by looking at one value is refused here, by pydantic; wh
 """
 
 from functools import cached_property
-from typing import Annotated
+from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field, GetJsonSchemaHandler, SecretStr, WithJsonSchema, model_validator
 from pydantic.json_schema import JsonSchemaValue
@@ -42,6 +42,8 @@ from tosser.config.world import World
 from tosser.rules.network import SeenByMode, StoreKind
 
 _LEAST = at_least("1KiB")
+AreaStore: TypeAlias = Literal[StoreKind.JAM, StoreKind.PASSTHROUGH]
+"""How echomail can be kept."""
 
 
 class System(Section):
@@ -197,7 +199,7 @@ class LinkEntry(Section):
 class AreaDefaults(Section):
     """What holds for every area that does not say otherwise."""
 
-    store: StoreKind = Field(
+    store: AreaStore = Field(
         default=StoreKind.JAM, description="Where messages are kept: `jam`, or `passthrough` to keep none."
     )
     dupe_history: Annotated[Duration, at_least("1h")] = duration(
@@ -259,7 +261,7 @@ class AreaEntry(Section):
     aka: AddressValue | None = Field(default=None, description="Our AKA in it; default the main one of its network.")
     links: tuple[AreaLink, ...] = Field(default=(), description="The links that carry it.")
     paused: Flag = Field(default=False, description="Whether nothing is accepted for now.")
-    store: StoreKind | None = Field(default=None, description="Overrides `area_defaults.store`.")
+    store: AreaStore | None = Field(default=None, description="Overrides `area_defaults.store`.")
     dupe_history: Annotated[Duration, at_least("1h")] | None = Field(
         default=None, description="Overrides `area_defaults.dupe_history`."
     )

@@ -105,12 +105,14 @@ class Transit(Section):
 class Netmail(Section):
     """Where netmail is kept and where it goes."""
 
-    store: Annotated[StoreKind, AfterValidator(_check_store), WithJsonSchema({"enum": ["jam"]})] = Field(
-        default=StoreKind.JAM, description="How messages are kept."
+    store: Annotated[StoreKind, AfterValidator(_check_store), WithJsonSchema({"enum": ["jam", "msg"]})] = Field(
+        default=StoreKind.JAM,
+        description="How messages are kept: `jam`, a JAM base; or `msg`, a directory of `*.MSG` files.",
     )
     path: BasePath = Field(
         default=Path("netmail"),
-        description="Path of its message base without suffix; relative ones start at `paths.bases`.",
+        description="Path of its message base without suffix, or of the directory of `*.MSG` files; relative ones "
+        "start at `paths.bases`.",
     )
     charset: CharsetName = Field(default="CP437", description="Character set of messages that do not state theirs.")
     publish_text: Flag = Field(
@@ -120,7 +122,8 @@ class Netmail(Section):
         "7d", "How long a netmail with MSGID is remembered, so that it is recognised when it is sent again unchanged."
     )
     keep: KeepEntry = Field(
-        default=KeepEntry(), description="What a purge leaves. `area_defaults.keep` does not hold here."
+        default=KeepEntry(),
+        description="What a purge leaves. `area_defaults.keep` does not hold here; `*.MSG` files are not purged.",
     )
     here: tuple[PatternValue, ...] = Field(
         default=(), description="Addresses besides our own whose netmail is kept here, such as points without a mailer."

@@ -208,7 +208,7 @@ def _describe(error: ErrorDetails) -> tuple[str, str]:
     kind, value, context = error["type"], error["input"], error.get("ctx", {})
     if isinstance(value, SecretStr) and kind != SECRET_ERROR:
         return "a secret (!env, !file) cannot stand here; they are for passwords", ""
-    if kind == "enum":
+    if kind in {"enum", "literal_error"}:
         known = _QUOTED.findall(context["expected"])
         return f"should be one of {', '.join(known)}", hint_for(nearest(value, known)) if isinstance(value, str) else ""
     if kind == "string_type" and isinstance(value, int | float):

@@ -384,6 +384,8 @@ class World:
             if not entry.name and entry.match is None:
                 self._complain(("netmail", "remap", index), "it needs `name` or `match`: else all mail would leave")
         path = self._base_path(str(netmail.path), ("netmail", "path"))
+        if netmail.store is StoreKind.MSG and not netmail.keep.rule.everything:
+            self._complain(("netmail", "keep"), "*.MSG files are not purged; it is for a JAM base")
         system = self.config.system
         signature = ", ".join(text for text in (system.name, system.location) if text)
         answers = answer_rules(netmail.answers, netmail.robots, signature)

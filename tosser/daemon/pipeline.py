@@ -270,7 +270,7 @@ class Pipeline:
         asides = work.plan.decision.set_aside
         notes = [self._keeper.keep_member(item, claims[item.claim]) for item in asides if item.member is not None]
         self._releasing.held.keep(held_messages(work.plan.held))
-        self._storing.mark_sent(work, self._rules.netmail.path)
+        self._storing.mark_sent(work, self._rules.netmail)
         staged = self._sending.stage(work.packets, work.first_packet)
         self._answering.drop(work.plan.pieces, work.plan.decision, again=work.again)
         results = self._reporter.results(work.plan, numbers, notes, staged, time.time())

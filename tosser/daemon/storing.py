@@ -10,12 +10,13 @@ import structlog
 
 from tosser import disk
 from tosser.errors import StoreError, StoreLocked
-from tosser.stores.jam_sent import mark_sent
+from tosser.stores.opening import open_base
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from tosser.codec.stored import BaseMessage
+    from tosser.rules.network import NetmailRules
     from tosser.rules.outgoing import OutPacket
     from tosser.rules.plan import Plan
     from tosser.rules.verdict import Target
@@ -127,12 +128,12 @@ class Storing:
             self.note(str(error.path), error)
         return failed
 
-    def mark_sent(self, work: Work, path: str) -> None:
+    def mark_sent(self, work: Work, netmail: NetmailRules) -> None:
         """Mark netmail that was held before as sent, in the base where it is; what is not done has no consequences."""
         messages = [entry.message for entry in work.plan.gone_on]
         if messages:
             try:
-                mark_sent(Path(path), messages, wait=self._lock_wait)
+                open_base(netmail.store, Path(netmail.path)).mark_sent(messages, wait=self._lock_wait)
             except StoreError as error:
                 log.warning("netmail_not_marked", error=str(error), messages=len(messages))
 

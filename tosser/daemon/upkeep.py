@@ -72,7 +72,7 @@ class Base:
 
 
 def bases_of(rules: Rulebook) -> list[Base]:
-    """List the JAM bases: those of the areas by network and tag, the bad areas among them, and netmail."""
+    """List the JAM bases: those of the areas by network and tag, the bad areas among them, and that of netmail."""
     areas = [
         Base(area.tag, area.network, area.path, area.keep)
         for area in rules.areas.values()
@@ -80,7 +80,8 @@ def bases_of(rules: Rulebook) -> list[Base]:
     ]
     bad = [Base(each.bad_area, each.name, each.bad_path, each.bad_keep) for each in rules.networks.values()]
     found = sorted(areas + bad, key=lambda base: (base.network, base.name))
-    return [*found, Base(NETMAIL, "", rules.netmail.path, rules.netmail.keep)]
+    netmail = rules.netmail
+    return [*found, *([Base(NETMAIL, "", netmail.path, netmail.keep)] if netmail.store is StoreKind.JAM else [])]
 
 
 @contextmanager

@@ -12,18 +12,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from tosser.address import Address
-from tosser.codec.kludge import find_value, parse_intl, parse_number
-from tosser.errors import KludgeError
+from tosser.codec.kludge import find_intl, find_point
 from tosser.rules.policy import resolve_addresses
 
 if TYPE_CHECKING:
-    from tosser.codec.kludge import Intl
     from tosser.codec.message import MessageText
     from tosser.codec.packet import PackedMessage, PacketHeader
     from tosser.rules.network import Rulebook
-
-_HIGHEST_POINT = 32767
-"""Programs write 65535 where they mean no point (FRL-1002)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +52,14 @@ def read_envelope(header: PacketHeader, message: PackedMessage, text: MessageTex
     sender, addressee = resolve_addresses(header, rules)
     orig = Address(sender.zone, message.orig_net, message.orig_node)
     dest = header_dest = Address(addressee.zone, message.dest_net, message.dest_node)
-    intl = _intl(text)
+    intl = find_intl(text.kludges)
     if intl is not None:
         orig, dest = intl.orig, intl.dest
     gate = None
     if orig.zone != dest.zone and (header_dest.net, header_dest.node) == (orig.zone, dest.zone):
         gate = _with_domain(Address(orig.zone, header_dest.net, header_dest.node), sender, rules)
-    orig = _with_point(orig, find_value(text.kludges, b"FMPT"))
-    dest = _with_point(dest, find_value(text.kludges, b"TOPT"))
+    orig = _with_point(orig, find_point(text.kludges, b"FMPT"))
+    dest = _with_point(dest, find_point(text.kludges, b"TOPT"))
     return Envelope(
         _with_domain(orig, sender, rules),
         _with_domain(dest, addressee, rules),
@@ -81,24 +76,8 @@ def netmail_addresses(
     return envelope.orig, envelope.dest
 
 
-def _intl(text: MessageText) -> Intl | None:
-    value = find_value(text.kludges, b"INTL")
-    if value is None:
-        return None
-    try:
-        return parse_intl(value)
-    except KludgeError:
-        return None
-
-
-def _with_point(address: Address, value: bytes | None) -> Address:
-    if value is None:
-        return address
-    try:
-        point = parse_number(value)
-    except KludgeError:
-        return address
-    return replace(address, point=point) if point <= _HIGHEST_POINT else address
+def _with_point(address: Address, point: int | None) -> Address:
+    return address if point is None else replace(address, point=point)
 
 
 def _with_domain(address: Address, near: Address, rules: Rulebook) -> Address:

@@ -30,9 +30,10 @@ class InboundClass(StrEnum):
 
 
 class StoreKind(StrEnum):
-    """Where the messages of an area are kept."""
+    """How messages are kept; *.MSG is for netmail only."""
 
     JAM = "jam"
+    MSG = "msg"
     PASSTHROUGH = "passthrough"
 
 

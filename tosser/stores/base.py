@@ -86,6 +86,19 @@ class MessageBase(Protocol):
         """
         ...
 
+    def mark_sent(self, messages: Sequence[BaseMessage], *, wait: float) -> int:
+        """Mark netmail that is in transit as sent; returns how many of the messages were found.
+
+        Args:
+            messages: as they were stored; each stands for one.
+            wait: seconds to wait for another program's lock.
+
+        Raises:
+            StoreLocked: another program kept the lock for longer than that; nothing was marked.
+            StoreError: the base is broken.
+        """
+        ...
+
     def sync(self) -> None:
         """Wait until all that was written since the last sync is on the disk.
 

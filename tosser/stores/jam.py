@@ -24,6 +24,7 @@ from tosser.errors import JamError, StoreError
 from tosser.stores.base import BasePosition
 from tosser.stores.jam_files import Sizes, jam_time, shared_files
 from tosser.stores.jam_resume import Remains, count_index, look_for, mark_of_last
+from tosser.stores.jam_sent import mark_sent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -88,6 +89,10 @@ class JamBase:
             added = self._write([records[place] for place in missing], [messages[place] for place in missing])
             numbers = remains.numbers | dict(zip(missing, added, strict=True))
             return [numbers[place] for place in range(len(messages))]
+
+    def mark_sent(self, messages: Sequence[BaseMessage], *, wait: float) -> int:
+        """Mark netmail that is in transit as sent; returns how many of the messages were found."""
+        return mark_sent(self._path, messages, wait=wait)
 
     def sync(self) -> None:
         """Wait until all that was written since the last sync is on the disk."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from tosser.rules.network import StoreKind
 from tosser.stores.jam import JamBase
+from tosser.stores.msg import MsgBase
 from tosser.stores.passthrough import PassthroughBase
 
 if TYPE_CHECKING:
@@ -19,10 +20,12 @@ def open_base(kind: StoreKind, path: Path) -> MessageBase:
 
     Args:
         kind: how the messages are kept.
-        path: base path without suffix; may be anything for a passthrough area.
+        path: base path without suffix, the directory of *.MSG files; may be anything for a passthrough area.
     """
     match kind:
         case StoreKind.JAM:
             return JamBase(path)
+        case StoreKind.MSG:
+            return MsgBase(path)
         case StoreKind.PASSTHROUGH:
             return PassthroughBase()

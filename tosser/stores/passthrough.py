@@ -28,6 +28,10 @@ class PassthroughBase:
         del since
         return self.append(messages, wait=wait)
 
+    def mark_sent(self, messages: Sequence[BaseMessage], *, wait: float) -> int:  # noqa: ARG002 - as append
+        """There is nothing to be marked."""
+        return 0
+
     def sync(self) -> None:
         """Nothing was written."""
 

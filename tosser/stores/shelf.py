@@ -12,6 +12,7 @@ from tosser.stores.opening import open_base
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from tosser.rules.network import StoreKind
     from tosser.rules.verdict import Target
     from tosser.stores.base import MessageBase
 
@@ -28,7 +29,7 @@ class Shelf:
 
     def __init__(self, limit: int = 200) -> None:
         self._limit = limit
-        self._open: OrderedDict[str, MessageBase] = OrderedDict()
+        self._open: OrderedDict[tuple[StoreKind, str], MessageBase] = OrderedDict()
         self._threads = ThreadPoolExecutor(SYNC_THREADS, thread_name_prefix="tosser-sync")
 
     def base(self, target: Target) -> MessageBase:
@@ -37,14 +38,15 @@ class Shelf:
         Raises:
             StoreError: it cannot be opened.
         """
-        base = self._open.get(target.path)
+        key = target.store, target.path
+        base = self._open.get(key)
         if base is None:
             while len(self._open) >= self._limit:
                 _, oldest = self._open.popitem(last=False)
                 oldest.sync()
                 oldest.close()
-            base = self._open[target.path] = open_base(target.store, Path(target.path))
-        self._open.move_to_end(target.path)
+            base = self._open[key] = open_base(target.store, Path(target.path))
+        self._open.move_to_end(key)
         return base
 
     def sync(self, targets: Iterable[Target]) -> None:
@@ -53,7 +55,7 @@ class Shelf:
         Raises:
             StoreError: the disk refused; what was not synced stays due.
         """
-        due = [base for target in targets if (base := self._open.get(target.path)) is not None]
+        due = [base for target in targets if (base := self._open.get((target.store, target.path))) is not None]
         for _ in self._threads.map(lambda base: base.sync(), due):
             pass
 
