@@ -51,6 +51,8 @@ LINKS = {"1337:1/100": "", "1337:1/201": "", "1337:1/202.3": ""}
 _NAMES = ("0000ffff.mo0", "12345678.pkt")
 _CLASSES = tuple(InboundClass)
 _DONE = frozenset((FileState.TOSSED, FileState.DUPLICATE, FileState.EMPTY))
+_LATEST = 20
+"""Files among which the one that was delivered is: answers to netmail in it are tossed, and finish, after it."""
 _BATCH = 3
 """Messages in a batch: a file of a few messages is decided in parts then."""
 
@@ -179,8 +181,9 @@ class Toss:
         report = self._parts.pipeline.toss()
         assert not report.surprised, report
         assert not report.trouble, report
-        (entry,) = self._state.latest_files(1)
-        assert entry.name == name
+        entries = {entry.name: entry for entry in self._state.latest_files(_LATEST)}
+        assert name in entries, sorted(entries)
+        entry = entries[name]
         assert not [path for path in self._inbound.rglob("*") if path.is_file()]
         kept = list(self._root.glob("*/*.data"))
         if FileState(entry.state or "") not in _DONE:

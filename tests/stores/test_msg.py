@@ -163,6 +163,16 @@ def test_the_same_message_twice_in_one_append(tmp_path: Path) -> None:
     since = base.position()
     base.append([letter(0)], wait=0)
     assert base.resume(since, [letter(0), letter(0)], wait=0) == [2, 3]
+    assert base.resume(since, [letter(0), letter(0)], wait=0) == [2, 3]
+
+
+def test_a_longer_message_is_another(tmp_path: Path) -> None:
+    """What begins like ours, and goes on, is not ours."""
+    base = MsgBase(tmp_path)
+    base.append([letter(0)], wait=0)
+    data = (tmp_path / "1.msg").read_bytes()
+    (tmp_path / "1.msg").write_bytes(data[:-1] + b"P.S.\r\0")
+    assert base.resume(BasePosition(), [letter(0)], wait=0) == [2]
 
 
 def test_what_others_set_is_no_difference(tmp_path: Path) -> None:
