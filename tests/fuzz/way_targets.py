@@ -27,7 +27,7 @@ from tosser.daemon.report import Reporter
 from tosser.events.event import Node
 from tosser.inbound.spool import ClaimedFile, Inbound
 from tosser.reason import FileState
-from tosser.rules.decision import Decision, FileProgress, decide, prepare_batch
+from tosser.rules.decision import NOT_RECORDED, Decision, FileProgress, decide, prepare_batch
 from tosser.rules.network import InboundClass
 from tosser.rules.outgoing import draw_packets
 from tosser.rules.plan import draw_up
@@ -107,8 +107,8 @@ class _Way:
         decision = decide(prepared, self._rules, self._known, self._progress, NOW)
         self._known |= {key for _, _, key in decision.dupe_keys}
         self._progress = dict(decision.progress)
-        text = JOURNAL.dump_json(decision, exclude={"dupe_keys"})
-        assert JOURNAL.dump_json(JOURNAL.validate_json(text), exclude={"dupe_keys"}) == text
+        text = JOURNAL.dump_json(decision, exclude=set(NOT_RECORDED))
+        assert JOURNAL.dump_json(JOURNAL.validate_json(text), exclude=set(NOT_RECORDED)) == text
         plan = draw_up(batch.pieces, decision, self._rules)
         pieces = self._reader.again(file, decision.pieces) if decision.pieces else []
         again = draw_up(pieces, decision, self._rules)
