@@ -46,14 +46,14 @@ def choke(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     read = Reader.batches
 
     def batches(
-        self: Reader, files: Iterable[ClaimedFile], progress: Mapping[str, FileProgress]
-    ) -> Iterator[Batch]:  # fmt: skip
+        self: Reader, files: Iterable[ClaimedFile], progress: Mapping[str, FileProgress], first: int | None = None
+    ) -> Iterator[Batch]:
         files = list(files)
         for file in files:
             if file.name == POISON:
                 attempts.append(file.claim)
                 raise RuntimeError("a mistake of ours")
-        yield from read(self, files, progress)
+        yield from read(self, files, progress, first)
 
     monkeypatch.setattr(Reader, "batches", batches)
     return attempts
