@@ -175,14 +175,15 @@ class Service:
         """
         await self._first_pass.wait()
         for minute in count():
+            now = time.time()  # before it is judged: one that is set later does no harm
             trusted = not self._clock.look()
             await self._look_at_nodelists()
             try:
-                await asyncio.to_thread(self._bound_outbox, time.time(), by_age=trusted)
+                await asyncio.to_thread(self._bound_outbox, now, by_age=trusted)
                 await asyncio.to_thread(self._parts.sending.note_standings)
                 await asyncio.to_thread(self._parts.linker.round)
                 if minute % HOUSE_MINUTES == 0 and trusted:
-                    await asyncio.to_thread(self._forget, time.time())
+                    await asyncio.to_thread(self._forget, now)
             except (TosserError, OSError) as error:
                 log.error("housekeeping_failed", error=str(error))  # noqa: TRY400 - a sentence, not a traceback
             log.debug("house_kept", by_age=trusted)
