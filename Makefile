@@ -14,7 +14,7 @@ FUZZ_CORPUS ?= $(HOME)/.cache/tosser-fuzz
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo test lint format bench fuzz crash clean compiled packages
+.PHONY: help demo test coverage lint format bench fuzz crash clean compiled packages
 
 help: ## list these targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
@@ -24,6 +24,9 @@ demo: $(RUNTIME) compiled ## run a whole network in a temporary directory: no ro
 
 test: packages $(DEVELOPMENT) compiled $(BIN)/jamnntpd-i386 lint ## run the linters and all tests, with the real peers
 	@$(BIN)/pytest --numprocesses=auto --dist=worksteal --no-header --cov --cov-report=term-missing:skip-covered
+
+coverage: packages $(DEVELOPMENT) compiled $(BIN)/jamnntpd-i386 ## the tests, measuring the programs they start, too: twice as long
+	@$(BIN)/pytest --numprocesses=auto --dist=worksteal --no-header --cov --cov-config=tests/coverage.toml --cov-report=term-missing:skip-covered
 
 lint: $(DEVELOPMENT) ## check style, types and the direction of imports
 	@$(BIN)/ruff check --quiet .
