@@ -86,7 +86,7 @@ LINKED = NETWORK + "links:\n  - address: 1337:1/100\n"
         ),
         (
             "netmail: {store: msg, keep: {days: 3}}",
-            "7:30 netmail.keep: *.MSG files are not purged; it is for a JAM base",
+            "7:29 netmail.keep: *.MSG files are not purged; it is for a JAM base",
         ),
         ("area_defaults: {store: msg}", "7:24 area_defaults.store: should be one of jam, passthrough"),
         (
