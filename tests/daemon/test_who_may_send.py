@@ -124,7 +124,7 @@ def test_messages_that_are_not_accepted(tmp_path: Path) -> None:
 
 def test_netmail_to_us_and_in_transit(tmp_path: Path) -> None:
     """Letters to us are kept as such; what cannot go on is kept marked in transit, and status counts both."""
-    system = node(tmp_path, areas=[AREA])
+    system = node(tmp_path, areas=[AREA], netmail={"answers": {"bounces": "off"}})
     letters = [netmail(number=1), netmail(number=2, addressee="1337:1/300"), netmail(number=3, addressee=f"{US}.7")]
     system.deliver(packet(letters))
     assert system.toss().code == DONE

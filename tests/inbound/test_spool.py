@@ -454,6 +454,7 @@ def test_a_claim_is_synced_before_it_is_used(inbound: Inbound, monkeypatch: pyte
     """When the sync of a claim fails it is due before the claimed files are listed, until it succeeds."""
     _put(inbound, "00000001.pkt")
     spool = Spool([inbound])
+    spool.prepare()
     sync = disk.sync_directory
 
     def failing(path: Path) -> None:

@@ -51,6 +51,7 @@ CALLS: dict[str, Callable[[State], object]] = {
     "renumber": lambda state: state.renumber(1, 2, NOW),
     "applied": lambda state: state.applied(1, Results(outcomes=[OUTCOME])),
     "open_batches": lambda state: state.open_batches(),
+    "open_bases": lambda state: state.open_bases(),
     "try_again": lambda state: state.try_again(make_file()),
     "outcomes_of": lambda state: state.outcomes_of(["one"]),
     "outbound_identity": lambda state: state.outbound_identity(),
@@ -107,7 +108,7 @@ LOOKING = {
     "remembered",
     "traces_since",
     "waiting_event",
-    "known_dupes", "progress_of", "open_batches", "outcomes_of", "next_events", "unpublished_totals", "overview",
+    "known_dupes", "progress_of", "open_batches", "open_bases", "outcomes_of", "next_events", "unpublished_totals", "overview",
     "latest_files", "staged", "staged_mail", "staged_serials", "placed_paths",
     "bundles_in", "paused_links", "held_links", "intake_within_hour", "conditions", "last_housekeeping",
 }  # fmt: skip

@@ -55,5 +55,6 @@ _STORIES: dict[Kind, Callable[[dict[str, Any]], str]] = {
     Kind.LINK_STATE: lambda data: f"so far {data['packets']} packets, {data['messages']} messages",
     Kind.STATUS: lambda data: f"{data['state']}, version {data['version']}",
     Kind.CONFIG: lambda data: "a configuration was " + ("accepted" if data["accepted"] else "refused"),
+    Kind.CONDITION: lambda data: f"{data['subject']}: {data['text'] if data['active'] else 'well again'}",
     Kind.DROPPED: lambda data: f"{data['events']} events were dropped",
 }
