@@ -11,6 +11,7 @@ from tosser.events.topics import Kind
 STORIES = {
     Kind.STATUS: "online, version 0.1.0",
     Kind.CONFIG: "a configuration was refused",
+    Kind.CONDITION: "space: /var/lib/tosser: less than 64 MiB are free on its file system",
     Kind.DROPPED: "1305 events were dropped",
     Kind.INBOUND: "0000fff4.fr0: truncated at offset 48211: the text of message 18 has no end",
     Kind.MESSAGE: '#4711 Anna Example -> All: "New modem" (CP437)',

@@ -108,7 +108,8 @@ LOOKING = {
     "remembered",
     "traces_since",
     "waiting_event",
-    "known_dupes", "progress_of", "open_batches", "open_bases", "outcomes_of", "next_events", "unpublished_totals", "overview",
+    "known_dupes", "progress_of", "open_batches", "open_bases", "outcomes_of", "next_events", "unpublished_totals",
+    "overview",
     "latest_files", "staged", "staged_mail", "staged_serials", "placed_paths",
     "bundles_in", "paused_links", "held_links", "intake_within_hour", "conditions", "last_housekeeping",
 }  # fmt: skip
