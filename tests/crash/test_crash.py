@@ -28,10 +28,10 @@ def run(*arguments: str) -> Report:
 @pytest.mark.parametrize(
     ("experiment", "limit"),
     [
-        ("kills", 40),
+        ("kills", 30),
         ("kills-twice", 15),
         ("kills-daemon", 4),
-        ("cuts", 80),
+        ("cuts", 60),
         ("cuts-after-kills", 36),
         ("cuts-twice", 24),
     ],
