@@ -10,6 +10,7 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
+import structlog
 from hypothesis import HealthCheck, settings
 
 from tests.peers.daemon import Node, node
@@ -26,6 +27,13 @@ settings.register_profile(
 # To look for new examples: HYPOTHESIS_PROFILE=search make test.
 settings.register_profile("search", max_examples=5_000, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_it_was() -> Iterator[None]:
+    """Undo what a command that ran in this process set up: the next test captures every line again."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture

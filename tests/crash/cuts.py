@@ -13,7 +13,7 @@ from tests.crash.kills import Undisturbed
 from tests.crash.lives import KILLED, live
 from tests.crash.medium import Medium, whole
 from tests.crash.scenes import SCENES, prepare, write_tree
-from tests.crash.seam import COMMIT, read_trace
+from tests.crash.seam import COMMIT, Moment, read_trace
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tests.crash.medium import Database
     from tests.crash.report import Report, Share
     from tests.crash.scenes import Tree
-    from tests.crash.seam import Step
+    from tests.crash.seam import Death, Step
 
 STATES, AFTER_KILL, AFTER_CUT = (
     "states of the disk explored", "states explored after a kill", "states explored after an earlier cut",
@@ -32,13 +32,16 @@ _STATES_A_LIFE, _MOMENTS_A_LIFE = 12, 8
 """How many states are tried of each life after a kill or a cut, and at how many moments of it."""
 _EARLY, _EARLY_SHARE = 20, 0.2
 """How many deaths are at the start, before anything says that somebody was here, and how often one of them is drawn."""
+_UNSYNCED_SHARE = 0.6
+"""How often one just before a sync is drawn, when most of what was done is in the cache only."""
 
 
 class State(NamedTuple):
-    """A state of the disk, and how it came about."""
+    """A state of the disk, how it came about, and whether nothing is there that was not synced."""
 
     where: str
     tree: Tree
+    bare: bool
 
 
 def cut_everywhere(report: Report, share: Share, *, limit: int | None, seed: int) -> None:
@@ -62,9 +65,11 @@ def cut_after_kills(report: Report, share: Share, *, limit: int, seed: int) -> N
     for name in SCENES:
         usual = Undisturbed.run(prepare(name, share.home))
         deaths = usual.deaths()
+        early, unsynced = deaths[:_EARLY], [death for death in deaths if _before_a_sync(death, usual.steps)]
+        weights = _EARLY_SHARE, _UNSYNCED_SHARE, 1 - _EARLY_SHARE - _UNSYNCED_SHARE
         trace = share.home / "trace"
         for _ in range(share.count(limit // _STATES_A_LIFE)):
-            death = rng.choice(deaths[:_EARLY] if rng.random() < _EARLY_SHARE else deaths)
+            death = rng.choice(rng.choices((early, unsynced, deaths), weights)[0])
             usual.scene.set_up()
             assert live(usual.scene.node, "toss", death=death, trace=trace) == KILLED
             medium = Medium(str(usual.scene.node.root), usual.scene.tree)
@@ -110,7 +115,7 @@ def states_of(
                 mark = hash(tuple(sorted(state.items())))  # Python remembers the hash of bytes, which most states share
                 if mark not in seen:
                     seen.add(mark)
-                    yield State(f"{where}, state {variant} of {len(found)}", state)
+                    yield State(f"{where}, state {variant} of {len(found)}", state, variant == 0)
         if number < len(steps):
             medium.take(steps[number])
 
@@ -119,7 +124,13 @@ def _some_states(medium: Medium, steps: Sequence[Step], rng: random.Random) -> l
     """Give a few states that a cut at a few moments of a life may leave."""
     moments = rng.sample(range(len(steps) + 1), min(_MOMENTS_A_LIFE, len(steps) + 1))
     states = list(states_of(medium, steps, rng, moments))
-    return rng.sample(states, min(_STATES_A_LIFE, len(states)))
+    bare = [state for state in states if state.bare]
+    rest = [state for state in states if not state.bare]
+    return [*bare, *rng.sample(rest, min(_STATES_A_LIFE - len(bare), len(rest)))]
+
+
+def _before_a_sync(death: Death, steps: Sequence[Step]) -> bool:
+    return death.moment is Moment.BEFORE and steps[death.step].name in {"sync_file", "sync_directory"}
 
 
 def _take_killed(medium: Medium, steps: Sequence[Step]) -> None:
