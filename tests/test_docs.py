@@ -12,7 +12,7 @@ import pytest
 import typer.main
 import yaml
 
-from tosser.cli.main import app
+from tosser.cli.main import build_app
 from tosser.config.loading import load_config
 from tosser.daemon.metrics import StateCollector
 from tosser.inbound.quarantine import Note
@@ -119,7 +119,7 @@ def commands_in(page: Path) -> Iterator[str]:
 
 def resolve(words: list[str]) -> list[str]:
     """Follow words through the command groups; returns those that name a command or group, none if one is unknown."""
-    command: Any = typer.main.get_command(app)
+    command: Any = typer.main.get_command(build_app())
     known: list[str] = []
     for word in words:
         inner = getattr(command, "commands", None)
@@ -156,7 +156,7 @@ def test_readme_lists_every_command() -> None:
         for word, each in inner.items():
             yield from below(each, *above, word)
 
-    assert listed == set(below(typer.main.get_command(app)))
+    assert listed == set(below(typer.main.get_command(build_app())))
 
 
 # --- links

@@ -69,7 +69,7 @@ def test_wheel_has_the_command(wheel: zipfile.ZipFile) -> None:
     """Installing the wheel gives the command ``tosser``."""
     (name,) = [name for name in wheel.namelist() if name.endswith(".dist-info/entry_points.txt")]
 
-    assert "tosser = tosser.cli:main" in wheel.read(name).decode("ascii").splitlines()
+    assert "tosser = tosser.__main__:main" in wheel.read(name).decode("ascii").splitlines()
 
 
 def test_the_command_starts() -> None:

@@ -8,7 +8,7 @@ import typer.main
 
 from tests.cli.looking import tosser
 from tests.peers.daemon import DONE
-from tosser.cli.main import app
+from tosser.cli.main import build_app
 
 PAGE = (Path(__file__).parents[2] / "docs" / "commands.md").read_text("utf-8")
 
@@ -21,7 +21,7 @@ def commands(command: object, *above: str) -> list[tuple[str, ...]]:
     return [words for name, each in inner.items() for words in commands(each, *above, name)]
 
 
-COMMANDS = [" ".join(words) for words in commands(typer.main.get_command(app))]
+COMMANDS = [" ".join(words) for words in commands(typer.main.get_command(build_app()))]
 
 
 def test_every_command_has_its_section() -> None:

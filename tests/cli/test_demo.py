@@ -16,7 +16,7 @@ import pytest
 from tests.cli.looking import tosser
 from tests.peers.daemon import DONE, FAILED, SET_ASIDE
 from tests.peers.programs import require_own
-from tosser.cli import main
+from tosser.cli.main import main
 from tosser.demo import network
 from tosser.demo.network import samples
 from tosser.demo.stage import Stage
@@ -117,7 +117,7 @@ def test_a_signal_ends_it_cleanly(tmp_path: Path, number: signal.Signals) -> Non
 
 def test_a_missing_broker_is_told_kindly(tmp_path: Path) -> None:
     """Without the extra the demo says what to install, and makes no directory."""
-    program = "import sys; sys.modules['amqtt'] = None; from tosser.cli import main; main(['demo'])"
+    program = "import sys; sys.modules['amqtt'] = None; from tosser.cli.main import main; main(['demo'])"
 
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, check=False, timeout=60,

@@ -147,7 +147,7 @@ def test_a_file_that_kills_us(tmp_path: Path) -> None:
 
 KILLED_WHILE_READING = """
 import os, sys
-from tosser.cli import main
+from tosser.cli.main import main
 from tosser.inbound.reading import Reader
 Reader.batches = lambda *_: os.kill(os.getpid(), 9)
 main(sys.argv[1:])

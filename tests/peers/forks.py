@@ -12,6 +12,7 @@ import time
 from typing import TYPE_CHECKING
 
 from tests.peers.daemon import COMMAND_SECONDS, Result
+from tosser.cli.main import COMMANDS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 _FORKS = multiprocessing.get_context("forkserver")
 _FORKS.set_forkserver_preload(
-    ["tosser.cli.main", "tosser.cli.files", "tosser.daemon.oneshot", "yaml", "isal.isal_zlib"]
+    [*(f"tosser.cli.{name}" for name in ("files", *COMMANDS)), "tosser.daemon.oneshot", "yaml", "isal.isal_zlib"]
 )
 
 

@@ -1,11 +1,5 @@
-"""The command line: one small module a command group; `main` is the entry point.
+"""The command line: one small module a command or group of commands, put together by `main`.
 
 Nothing heavy is imported until the command that needs it runs, so that ``tosser check`` starts quickly and needs no
 broker library.
 """
-
-from __future__ import annotations
-
-from tosser.cli.main import main
-
-__all__ = ["main"]

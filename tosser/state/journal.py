@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Mapping
 
-_DECISION = TypeAdapter(Decision)
+DECISION = TypeAdapter(Decision)
+"""Writes and reads decisions; made once, since that takes a while."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ def commit(
     answers.remember(connection, decision.answers, decision.decided)
     ledger.enter(connection, decision.files)
     ledger.advance(connection, decision.progress)
-    text = _DECISION.dump_json(decision, exclude=set(NOT_RECORDED)).decode()
+    text = DECISION.dump_json(decision, exclude=set(NOT_RECORDED)).decode()
     first = hand_out(connection, Series.PACKETS, packets, decision.decided)
     cursor = connection.execute(
         "INSERT INTO batches (decision, positions, first_packet, packets, keys) VALUES (?, ?, ?, ?, ?)",
@@ -119,6 +120,6 @@ def open_bases(connection: sqlite3.Connection) -> set[str]:
 
 def _decision(batch: int, text: str) -> Decision:
     try:
-        return _DECISION.validate_json(text)
+        return DECISION.validate_json(text)
     except ValidationError as error:
         raise StateError(f"batch {batch} in the journal is not what this version of tosser writes") from error

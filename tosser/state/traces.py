@@ -10,10 +10,11 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
 from tosser.errors import StateError
-from tosser.rules.decision import TRACE_KEY_SIZE, Decision
+from tosser.rules.decision import TRACE_KEY_SIZE
+from tosser.state.journal import DECISION
 
 if TYPE_CHECKING:
     import sqlite3
@@ -21,11 +22,9 @@ if TYPE_CHECKING:
 
     from tosser.address import Address
     from tosser.codec.flow import Flavour
-    from tosser.rules.decision import PieceDecision
+    from tosser.rules.decision import Decision, PieceDecision
     from tosser.rules.shipping import PacketOut
     from tosser.rules.verdict import Verdict
-
-_DECISION = TypeAdapter(Decision)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +160,7 @@ def _read(
     query = "SELECT decision, numbers, packets FROM traces WHERE batch = ?"
     text, numbers, packets = connection.execute(query, (batch,)).fetchone()
     try:
-        decision = _DECISION.validate_json(text)
+        decision = DECISION.validate_json(text)
     except ValidationError as error:
         raise StateError(f"batch {batch} is not kept as this version of tosser does") from error
     walk = _Walk(decision, json.loads(numbers), json.loads(packets))
