@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from tests.inbound.bundles import LIMITS
 from tosser.errors import InputError
 from tosser.inbound.ahead import BACKLOG_BYTES, AheadReader, Helper, HelperError
+from tosser.inbound.frames import ROOM, Frames
 from tosser.inbound.reading import Reader, ReadingLimits
 from tosser.inbound.spool import ClaimedFile, Inbound
 from tosser.rules.network import InboundClass
@@ -139,8 +140,49 @@ def orphaned(helper: Helper, files: list[ClaimedFile]) -> None:
     assert helper.alive
 
 
+def frames(_helper: Helper, _files: list[ClaimedFile]) -> None:
+    """Frames arrive as they were written, in the shared memory or beside it; one waits until the one before is read."""
+    sent = [(b"B", b"light", os.urandom(size)) for size in (1, 100_000, ROOM - 5, ROOM - 4, 7)] + [(b"E", b"end", b"")]
+    way = Frames()
+    child = os.fork()
+    if child == 0:
+        way.become_writer()
+        for frame in sent:
+            way.write(*frame)
+        os._exit(0)
+    way.become_reader()
+    for expected in sent:
+        kind, *parts = way.read()
+        assert (kind, *map(bytes, parts)) == expected
+        way.free()
+    try:
+        way.read()
+    except EOFError:
+        os.waitpid(child, 0)
+    else:
+        raise AssertionError("nobody is left who could have written that")
+
+
+def deserted(_helper: Helper, _files: list[ClaimedFile]) -> None:
+    """Who waits for the reader of a frame learns that it is gone."""
+    way = Frames()
+    child = os.fork()
+    if child == 0:
+        way.become_writer()
+        way.write(b"B", b"", b"first")
+        try:
+            way.write(b"B", b"", b"second")
+        except (EOFError, BrokenPipeError):
+            os._exit(3)
+        os._exit(0)
+    way.become_reader()
+    way.read()
+    way.close_reader()
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 3
+
+
 CASES: dict[str, Callable[[Helper, list[ClaimedFile]], None]] = {
-    case.__name__: case for case in (backlog, left_early, unreadable, mistake, killed, orphaned)
+    case.__name__: case for case in (backlog, left_early, unreadable, mistake, killed, orphaned, frames, deserted)
 }
 
 if __name__ == "__main__":

@@ -8,6 +8,8 @@ import pytest
 
 from tests.corpus import make_packets
 from tests.inbound.reading_ahead import CASES
+from tosser.inbound.ahead import Balance
+from tosser.inbound.frames import Waited
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,3 +26,22 @@ def test_reading_ahead(tmp_path: Path, case: str) -> None:
         capture_output=True, text=True, check=False, timeout=60,
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_who_waits_does_more() -> None:
+    """The process that waits for the other makes more of the records, after the first few batches."""
+    balance = Balance()
+    for _ in range(3):
+        assert balance.share == 0
+        balance.gave(Waited(writer=60.0))
+    usual = balance.share
+    balance.gave(Waited())
+    assert balance.share == usual
+    balance.gave(Waited(reader=0.001))
+    assert balance.share < usual
+    for _ in range(100):
+        balance.gave(Waited(reader=60.0))
+    assert balance.share == 0
+    for _ in range(100):
+        balance.gave(Waited(writer=60.0))
+    assert balance.share == 1

@@ -9,8 +9,6 @@ like any other mistake of ours, and files are read here from then on.
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import os
 import pickle
 import select
@@ -22,6 +20,7 @@ import traceback
 from typing import TYPE_CHECKING
 
 from tosser.errors import InputError
+from tosser.inbound.frames import Frames, read, write
 from tosser.inbound.reading import Reader
 from tosser.inbound.transfer import pack_batch, unpack_batch
 
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from tosser.codec.bundle import ArchiveType
+    from tosser.inbound.frames import Waited
     from tosser.inbound.reading import ReadingLimits
     from tosser.inbound.spool import ClaimedFile
     from tosser.inbound.unpack import Archiver
@@ -39,17 +39,14 @@ if TYPE_CHECKING:
 
 BACKLOG_BYTES = 1024 * 1024
 """Less than this is read here: handing it over would take longer."""
-_PIPE_BYTES = 1024 * 1024
 _FIRST = 500
 """Messages in the first batch of an order: nobody else has anything to do before it is there."""
-_SMALL_BATCHES = 2
+_SMALL_BATCHES = 3
 """How many batches are small and say nothing about who is ahead: the parent waits for them in any case."""
-_USUAL_SHARE = 0.6
+_USUAL_SHARE = 0.8
 """Of the records that this process makes where messages are only stored; with links to send to it makes more."""
-_AHEAD, _STEP = 0.2, 0.1
-"""Who waits longer than this share of the time is ahead, and makes so many more of the records."""
-_FRAME = struct.Struct("=cQQ")
-"""What a frame is, and the lengths of its two parts."""
+_GAIN = 0.3
+"""How fast the share follows the waits, which tell of it two batches late."""
 _BATCH, _END, _INPUT_ERROR, _SURPRISE = b"B", b"E", b"I", b"X"
 _ORDER = struct.Struct("=Q")
 """Before an order its length; a length of 0 says that no more is wanted of the order before."""
@@ -74,26 +71,24 @@ class Helper:
 
     def __init__(self) -> None:
         self.pid = 0
-        self._orders = self._frames = -1
-        self._room = bytearray()
+        self._orders = -1
+        self._frames: Frames
 
     def __enter__(self) -> Self:
         """Start the process."""
         order_reader, self._orders = os.pipe()
-        self._frames, frame_writer = os.pipe()
-        with contextlib.suppress(OSError):  # the system may allow less; it is only faster with more
-            fcntl.fcntl(frame_writer, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+        self._frames = Frames()
         sys.stdout.flush()
         sys.stderr.flush()
         blocked = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)  # until the child knows what to do with them
         self.pid = os.fork()
         if self.pid == 0:
             os.close(self._orders)
-            os.close(self._frames)
-            _live(order_reader, frame_writer)
+            self._frames.become_writer()
+            _live(order_reader, self._frames)
         signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
         os.close(order_reader)
-        os.close(frame_writer)
+        self._frames.become_reader()
         return self
 
     def __exit__(
@@ -119,12 +114,14 @@ class Helper:
         order = pickle.dumps((reader, list(files), dict(progress)))
         done = False
         try:
-            _write(self._orders, _ORDER.pack(len(order)), order)
+            write(self._orders, _ORDER.pack(len(order)), order)
             while not done:
-                kind, light, heavy = self._read_frame()
+                kind, light, heavy = self._frames.read()
                 done = kind != _BATCH
                 if kind == _BATCH:
-                    yield unpack_batch(light, heavy)
+                    batch = unpack_batch(light, heavy)
+                    self._frames.free()
+                    yield batch
                 elif kind == _INPUT_ERROR:
                     raise InputError(*pickle.loads(light))  # noqa: S301 - it comes from a process of ours
                 elif kind == _SURPRISE:
@@ -137,23 +134,13 @@ class Helper:
             if not done:
                 self._abandon()
 
-    def _read_frame(self) -> tuple[bytes, memoryview, memoryview]:
-        """Read what comes next; it holds until the next call."""
-        head = memoryview(bytearray(_FRAME.size))
-        _fill(self._frames, head)
-        kind, light, heavy = _FRAME.unpack(head)
-        if light + heavy > len(self._room):
-            self._room = bytearray(light + heavy)
-        whole = memoryview(self._room)[: light + heavy]
-        _fill(self._frames, whole)
-        return kind, whole[:light], whole[light:]
-
     def _abandon(self) -> None:
         """Have it stop after the batch it is at, and take what it has sent till then."""
         try:
-            _write(self._orders, _STOP)
-            while self._read_frame()[0] == _BATCH:
-                pass
+            write(self._orders, _STOP)
+            self._frames.free()
+            while self._frames.read()[0] == _BATCH:
+                self._frames.free()
         except (BrokenPipeError, EOFError):
             self._end()
 
@@ -162,7 +149,7 @@ class Helper:
         if not self.pid:
             return 0
         os.close(self._orders)
-        os.close(self._frames)
+        self._frames.close_reader()
         _, status = os.waitpid(self.pid, 0)
         self.pid = 0
         return status
@@ -203,29 +190,27 @@ class AheadReader(Reader):
 # --- in the process that reads
 
 
-def _live(orders: int, frames: int) -> None:
+def _live(orders: int, frames: Frames) -> None:
     """Carry out orders until there are no more; never returns."""
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(
-            number, signal.SIG_IGN
-        )  # a service manager tells all processes, and ours ends when its parent does
+    for number in _ENDING:
+        signal.signal(number, signal.SIG_IGN)
     status = 1
     try:
         while True:
-            (length,) = _ORDER.unpack(_read(orders, _ORDER.size))
+            (length,) = _ORDER.unpack(read(orders, _ORDER.size))
             if length:  # else it is about an order that has been carried out to its end meanwhile
-                _obey(_read(orders, length), orders, frames)
+                _obey(read(orders, length), orders, frames)
     except (EOFError, BrokenPipeError):
         status = 0
     finally:
         os._exit(status)
 
 
-class _Balance:
+class Balance:
     """Who makes the records of messages: this process, as far as it is ahead of its parent.
 
     Attributes:
-        share: of how many messages, 0 to 1; of none as long as the parent has had nothing to do.
+        share: of how many messages, 0 to 1; of none in the first batch, which the parent waits for.
     """
 
     def __init__(self) -> None:
@@ -233,30 +218,27 @@ class _Balance:
         self._given = 0
         self._last = time.monotonic()
 
-    def waited(self, seconds: float) -> None:
-        """Note how long the parent took to take a batch: one that waits for it takes it at once."""
+    def gave(self, waited: Waited) -> None:
+        """Note who waited for whom before a batch, and how that compares with the time it took."""
         now = time.monotonic()
         self._given += 1
-        if self._given > _SMALL_BATCHES:
-            is_ahead = seconds > _AHEAD * (now - self._last)
-            self.share = min(max(self.share + (_STEP if is_ahead else -_STEP), 0.0), 1.0)
-        elif self._given == _SMALL_BATCHES:
+        if self._given == _SMALL_BATCHES:
             self.share = _USUAL_SHARE
+        elif self._given > _SMALL_BATCHES:
+            self.share += _GAIN * (waited.writer - waited.reader) / max(now - self._last, waited.reader)
+            self.share = min(max(self.share, 0.0), 1.0)
         self._last = now
 
 
-def _obey(order: bytearray, orders: int, frames: int) -> None:
+def _obey(order: bytearray, orders: int, frames: Frames) -> None:
     reader, files, progress = pickle.loads(order)  # noqa: S301 - it comes from our parent
     last = (_END, b"")
-    balance = _Balance()
+    balance = Balance()
     try:
         for batch in reader.batches(files, progress, first=_FIRST):
-            parts = pack_batch(batch, balance.share)
-            started = time.monotonic()
-            _write_frame(frames, _BATCH, *parts)
-            balance.waited(time.monotonic() - started)
+            balance.gave(frames.write(_BATCH, *pack_batch(batch, balance.share)))
             if select.select([orders], [], [], 0)[0]:
-                _read(orders, _ORDER.size)  # it can only be _STOP
+                read(orders, _ORDER.size)  # it can only be _STOP
                 break
     except (EOFError, BrokenPipeError):
         raise
@@ -264,38 +246,4 @@ def _obey(order: bytearray, orders: int, frames: int) -> None:
         last = (_INPUT_ERROR, pickle.dumps((error.claim, error.name, error.what)))
     except Exception:  # noqa: BLE001 - it is told to the parent, which decides
         last = (_SURPRISE, traceback.format_exc().encode())
-    _write_frame(frames, *last)
-
-
-# --- frames
-
-
-def _write_frame(descriptor: int, kind: bytes, light: bytes, heavy: bytes = b"") -> None:
-    _write(descriptor, _FRAME.pack(kind, len(light), len(heavy)), light, heavy)
-
-
-def _write(descriptor: int, *parts: bytes) -> None:
-    for part in parts:
-        view = memoryview(part)
-        while view:
-            view = view[os.write(descriptor, view) :]
-
-
-def _read(descriptor: int, length: int) -> bytearray:
-    """Read so many bytes; raises `EOFError` as `_fill`."""
-    data = bytearray(length)
-    _fill(descriptor, memoryview(data))
-    return data
-
-
-def _fill(descriptor: int, rest: memoryview) -> None:
-    """Read until there is no room left.
-
-    Raises:
-        EOFError: nobody will write any more.
-    """
-    while rest:
-        count = os.readv(descriptor, [rest])
-        if not count:
-            raise EOFError
-        rest = rest[count:]
+    frames.write(*last)
