@@ -46,6 +46,9 @@ __all__ = [
 ]
 
 _NETMAIL_ONLY = re.compile(rb"(?:Via|INTL|FMPT|TOPT)(?:[: \t]|\Z)", re.IGNORECASE)
+_CR = 0x0D
+_REMEMBERED_LENGTH = 1024
+"""Longest block of transport lines that is worth remembering: no sender may fill our memory with long ones."""
 _ORIGIN_SEARCHED = 256
 """How many bytes from the end of an Origin line are searched for its address."""
 _ORIGIN_ADDRESS = re.compile(rb"\(? *(\d{1,5}:\d{1,5}/\d{1,5}(?:\.\d{1,5})?(?:@[^)\s]{1,64})?) *\) *\Z")
@@ -189,18 +192,13 @@ def _split_usual(text: bytes) -> MessageText | None:
         kludges = head[1:].split(b"\r\x01")
         if head[0] != CONTROL or head.count(b"\r") != len(kludges) - 1 or len(kludges) >= MOST_LINES:
             return None
-    seen_by: list[bytes] = []
-    path: list[bytes] = []
-    trailer = text[end:].split(b"\r", MOST_LINES)
-    if len(trailer) > MOST_LINES:
+    path_at = text.find(b"\x01PATH:", end)
+    if path_at < 0:
+        path_at = len(text)
+    seen_by = _lines_after(text[end:path_at], b"SEEN-BY:")
+    path = _lines_after(text[path_at:], b"\x01PATH:")
+    if seen_by is None or path is None or text[path_at - 1] != _CR or text.count(b"\r", end) >= MOST_LINES:
         return None
-    for line in trailer:
-        if line.startswith(b"SEEN-BY:") and not path:
-            seen_by.append(line[8:].strip())
-        elif line.startswith(b"\x01PATH:"):
-            path.append(line[6:].strip())
-        elif line:
-            return None
     tearline = find_tearline(text, body_at, origin + 1)
     return MessageText(
         text,
@@ -209,10 +207,27 @@ def _split_usual(text: bytes) -> MessageText | None:
         text[body_at:end],
         text[tearline.start + 3 : tearline.end].strip() if tearline else None,
         text[origin + 11 : end - 1].strip(),
-        tuple(seen_by),
-        tuple(path),
+        seen_by,
+        path,
         end,
     )
+
+
+def _lines_after(block: bytes, mark: bytes) -> tuple[bytes, ...] | None:
+    """What follows a mark in each line of a block; ``None`` if other lines are among them. Blocks come again often."""
+    if len(block) > _REMEMBERED_LENGTH:
+        return _read_lines_after(block, mark)
+    return _remembered_lines_after(block, mark)
+
+
+def _read_lines_after(block: bytes, mark: bytes) -> tuple[bytes, ...] | None:
+    lines = [line for line in block.split(b"\r") if line]
+    if not all(line.startswith(mark) for line in lines):
+        return None
+    return tuple([line[len(mark) :].strip() for line in lines])
+
+
+_remembered_lines_after = lru_cache(maxsize=2048)(_read_lines_after)
 
 
 def _split_any(text: bytes) -> MessageText:
