@@ -12,11 +12,14 @@ from tosser.daemon import collector
 
 def main() -> None:
     """Run one command and exit with its code."""
-    collector.spare()
+    collector.rest()
     _import_structlog()
-    from tosser.cli.main import main as run  # noqa: PLC0415 - after what makes it quick
+    from tosser.cli.main import app_for, execute  # noqa: PLC0415 - after what makes it quick
 
-    run()
+    words = sys.argv[1:]
+    app = app_for(words)
+    collector.spare()
+    execute(app, words)
 
 
 def _import_structlog() -> None:

@@ -72,9 +72,18 @@ def options(
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command and exit with its code."""
     words = sys.argv[1:] if arguments is None else list(arguments)
-    named = [name for name in COMMANDS if name in words]
+    execute(app_for(words), words)
+
+
+def app_for(words: Sequence[str]) -> typer.Typer:
+    """Put the command line together with the commands that these words may mean, all of them where none is meant."""
+    return build_app([name for name in COMMANDS if name in words] or COMMANDS)
+
+
+def execute(app: typer.Typer, words: Sequence[str]) -> None:
+    """Run the command that these words mean and exit with its code."""
     try:
-        build_app(named or COMMANDS)(args=words)
+        app(args=list(words))
     except ConfigError as error:
         for problem in error.problems:
             complain(str(problem))

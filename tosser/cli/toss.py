@@ -8,6 +8,7 @@ import typer
 
 from tosser.cli.context import load
 from tosser.cli.output import Exit, JsonOption, complain, say, say_json
+from tosser.daemon.oneshot import toss_once
 
 
 def toss(
@@ -23,8 +24,6 @@ def toss(
     Ends with 4 when something was set aside, or waits for a link on hold, with 1 when the pass could not be finished.
     Refused while a daemon, or another toss, is at work on the same state.
     """
-    from tosser.daemon.oneshot import toss_once  # noqa: PLC0415 - the daemon's parts are slow to import
-
     report = toss_once(load(context), link=link)
     if as_json:
         say_json(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -121,11 +121,6 @@ class JamRecord:
     reply_crc: int
     written: int | None
     attribute: int
-
-    @property
-    def clock(self) -> datetime | None:
-        """What the author's clock showed; ``None`` stands for the time of arrival."""
-        return None if self.written is None else _EPOCH + timedelta(seconds=self.written)
 
     def header(self, number: int, text_offset: int, processed: int) -> bytes:
         """Write the message header for a place in a base.

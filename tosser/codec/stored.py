@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from tosser.address import Address
-    from tosser.codec.jam_message import JamRecord
 
 
 class MessageKind(StrEnum):
@@ -40,7 +39,6 @@ class BaseMessage:
         arrived: Unix time (UTC seconds) at which the message was accepted here.
         attributes: FTS-0001 attribute bits, already cleared of what must not come from outside.
         in_transit: netmail for another system, kept here on its way.
-        record: what a JAM base makes of all this, where that was made in advance.
     """
 
     kind: MessageKind
@@ -57,4 +55,13 @@ class BaseMessage:
     arrived: int
     attributes: int
     in_transit: bool = False
-    record: JamRecord | None = None
+
+    @property
+    def message(self) -> BaseMessage:
+        """Itself, for who stores it."""
+        return self
+
+    @property
+    def record(self) -> None:
+        """It is made of it when it is stored."""
+        return

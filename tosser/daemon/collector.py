@@ -8,6 +8,11 @@ _NEW, _YOUNG, _OLD = 50_000, 20, 50
 """How many values more than were dropped, and how many rounds of the younger, before a generation is searched."""
 
 
+def rest() -> None:
+    """Search for nothing until `spare`: what is imported stays."""
+    gc.disable()
+
+
 def spare() -> None:
     """Search for cycles seldom, and not at all among what was loaded at the start.
 
@@ -16,3 +21,4 @@ def spare() -> None:
     """
     gc.freeze()
     gc.set_threshold(_NEW, _YOUNG, _OLD)
+    gc.enable()

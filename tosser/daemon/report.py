@@ -93,17 +93,18 @@ class Reporter:
         body = Decoded(display_text(text.body, charset), charset.name, charset.how)
         event_id = f"{file.claim}/{entry.piece.member}/{entry.piece.first + entry.index}"
         msgid, reply = _value(text, b"MSGID"), _value(text, b"REPLY")
+        message = entry.message
         if target.kind is TargetKind.NETMAIL:
             subject = decode(packed.subject, charset)
             return netmail_event(
                 node, id=event_id, time=decided, network=entry.decision.network, reason=entry.verdict.reason,
-                from_name=decode(packed.sender, charset), from_address=str(entry.message.origin),
-                to_name=decode(packed.to, charset), to_address=str(entry.message.dest),
+                from_name=decode(packed.sender, charset), from_address=str(message.origin),
+                to_name=decode(packed.to, charset), to_address=str(message.dest),
                 date=dated(packed, text), msgid=msgid, reply=reply, number=number or None, arrival=arrival,
                 size=_size(packed),
                 content=(subject, body) if self._rules.netmail.publish_text else None,
             )  # fmt: skip
-        origin = entry.message.origin
+        origin = message.origin
         return message_event(
             node, id=event_id, time=decided, network=target.network, area=target.tag,
             from_name=decode(packed.sender, charset), to_name=decode(packed.to, charset),

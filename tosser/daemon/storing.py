@@ -15,13 +15,12 @@ from tosser.stores.opening import open_base
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from tosser.codec.stored import BaseMessage
     from tosser.rules.network import NetmailRules
     from tosser.rules.outgoing import OutPacket
     from tosser.rules.plan import Plan
     from tosser.rules.verdict import Target
     from tosser.state.state import State
-    from tosser.stores.base import BasePosition
+    from tosser.stores.base import BasePosition, Storable
     from tosser.stores.shelf import Shelf
 
 log = structlog.get_logger()
@@ -114,7 +113,7 @@ class Storing:
         failed: StoreError | None = None
         for target, entries in work.plan.appends.items():
             try:
-                numbers[target] = self._append(work, target, [entry.message for entry in entries])
+                numbers[target] = self._append(work, target, entries)
             except StoreError as error:
                 failed = failed or self.note(target.path, error)
             else:
@@ -155,7 +154,7 @@ class Storing:
             self.doubt()
         return error
 
-    def _append(self, work: Work, target: Target, messages: list[BaseMessage]) -> list[int]:
+    def _append(self, work: Work, target: Target, messages: Sequence[Storable]) -> list[int]:
         base = self._shelf.base(target)
         wait = 0.0 if target.path in self._locked else self._lock_wait
         position = work.positions.get(target.path)

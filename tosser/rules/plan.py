@@ -51,14 +51,29 @@ class Entry:
         decision: the verdicts on that piece.
         index: of the message in the piece.
         verdict: on the message.
-        message: as the base takes it.
+        composer: makes of it what a base takes.
     """
 
     piece: Piece
     decision: PieceDecision
     index: int
     verdict: Verdict
-    message: BaseMessage
+    composer: Composer
+
+    @property
+    def message(self) -> BaseMessage:
+        """The message as a base takes it; made anew each time, for a JAM base seldom needs it."""
+        return self.composer.compose(self.piece, self.index, self.verdict, self.decision.sender)
+
+    @property
+    def record(self) -> JamRecord | None:
+        """What a JAM base makes of the message, where that was made when it was read."""
+        return self.piece.records[self.index] if self.piece.records and self.verdict.accepted else None
+
+    @property
+    def arrived(self) -> int:
+        """When it came, Unix seconds."""
+        return self.composer.arrived
 
     @property
     def packed(self) -> PackedMessage:
@@ -106,7 +121,7 @@ def draw_up(pieces: Sequence[Piece], decision: Decision, rules: Rulebook) -> Pla
         rules: for the addresses of netmail.
     """
     plan = Plan(decision, pieces)
-    composer = _Composer(rules, int(decision.decided))
+    composer = Composer(rules, int(decision.decided))
     by_place = {(piece.file.claim, piece.member, piece.first): piece for piece in pieces}
     chosen = [(verdict, _entries_of(plan, verdict)) for verdict in decision.verdicts]
     for decided in decision.pieces:
@@ -114,8 +129,7 @@ def draw_up(pieces: Sequence[Piece], decision: Decision, rules: Rulebook) -> Pla
         for index, verdict_index in enumerate(decided.verdicts):
             verdict, entries = chosen[verdict_index]
             if entries is not None:
-                message = composer.compose(piece, index, verdict, decided.sender)
-                entries.append(Entry(piece, decided, index, verdict, message))
+                entries.append(Entry(piece, decided, index, verdict, composer))
     return plan
 
 
@@ -124,26 +138,36 @@ def _entries_of(plan: Plan, verdict: Verdict) -> list[Entry] | None:
     return None if verdict.target is None else plan.appends.setdefault(verdict.target, [])
 
 
-class _Composer:
+class Composer:
     """Makes messages as a base takes them.
+
+    Attributes:
+        arrived: when they came, Unix seconds.
 
     Args:
         rules: for the addresses of netmail.
-        arrived: Unix seconds.
+        arrived: as above.
     """
 
     def __init__(self, rules: Rulebook, arrived: int) -> None:
         self._rules = rules
-        self._arrived = arrived
+        self.arrived = arrived
 
     def compose(self, piece: Piece, index: int, verdict: Verdict, sender: str) -> BaseMessage:
+        """Make one message.
+
+        Args:
+            piece: the piece it came in.
+            index: of it there.
+            verdict: on it.
+            sender: who sent the piece, without domain.
+        """
         packed, text = piece.messages[index]
         if verdict.reason is Reason.ACCEPTED:
-            record = piece.records[index] if piece.records else None
-            return _echomail(packed, text, sender, self._arrived, record)
+            return _echomail(packed, text, sender, self.arrived)
         if verdict.target is not None and verdict.target.kind is TargetKind.NETMAIL:
             return self._netmail(piece, packed, text, verdict.reason, sender)
-        message = _echomail(packed, text, sender, self._arrived)
+        message = _echomail(packed, text, sender, self.arrived)
         message.kludges = (*_bad_kludges(verdict.reason, sender, text), *message.kludges)
         return message
 
@@ -165,7 +189,7 @@ class _Composer:
             origin=origin,
             dest=dest,
             written=parse_date(packed.date).value,
-            arrived=self._arrived,
+            arrived=self.arrived,
             attributes=packed.attributes & (_TRANSIT_ATTRIBUTES if in_transit else _NETMAIL_ATTRIBUTES),
             in_transit=in_transit,
         )
@@ -182,9 +206,7 @@ def record_in_advance(packed: PackedMessage, text: MessageText) -> JamRecord | N
     return build_record(_echomail(packed, text, "", 0))
 
 
-def _echomail(
-    packed: PackedMessage, text: MessageText, sender: str, arrived: int, record: JamRecord | None = None
-) -> BaseMessage:
+def _echomail(packed: PackedMessage, text: MessageText, sender: str, arrived: int) -> BaseMessage:
     return BaseMessage(
         MessageKind.ECHO,
         packed.sender,
@@ -196,10 +218,9 @@ def _echomail(
         text.path,
         origin_address(text) or _first_system(text, sender),
         None,
-        parse_date(packed.date).value if record is None else record.clock,
+        parse_date(packed.date).value,
         arrived,
         packed.attributes & _ECHO_ATTRIBUTES,
-        record=record,
     )
 
 

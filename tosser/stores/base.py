@@ -10,6 +10,8 @@ from tosser.codec.stored import BaseMessage, MessageKind
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from tosser.codec.jam_message import JamRecord
+
 __all__ = ["BaseMessage", "BasePosition", "MessageBase", "MessageKind"]
 
 
@@ -45,6 +47,25 @@ class BasePosition:
         return cls(**fields)
 
 
+class Storable(Protocol):
+    """What a base takes: a message, or what is as good as one.
+
+    Attributes:
+        message: the message.
+        record: what a JAM base makes of it, where that was made in advance.
+        arrived: as in the message.
+    """
+
+    @property
+    def message(self) -> BaseMessage: ...
+
+    @property
+    def record(self) -> JamRecord | None: ...
+
+    @property
+    def arrived(self) -> int: ...
+
+
 class MessageBase(Protocol):
     """A message base. Its methods block; one base may be used by several threads."""
 
@@ -56,7 +77,7 @@ class MessageBase(Protocol):
         """
         ...
 
-    def append(self, messages: Sequence[BaseMessage], *, wait: float) -> list[int]:
+    def append(self, messages: Sequence[Storable], *, wait: float) -> list[int]:
         """Add messages, all of them or none, and give their numbers.
 
         Args:
@@ -69,7 +90,7 @@ class MessageBase(Protocol):
         """
         ...
 
-    def resume(self, since: BasePosition, messages: Sequence[BaseMessage], *, wait: float) -> list[int]:
+    def resume(self, since: BasePosition, messages: Sequence[Storable], *, wait: float) -> list[int]:
         """Finish an append that may have been cut off anywhere, and give the numbers of the messages.
 
         What stands in the base from the recorded position on is adopted, what is missing is appended; so it may be

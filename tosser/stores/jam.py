@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from tosser.codec.jam_message import JamRecord
     from tosser.codec.stored import BaseMessage
+    from tosser.stores.base import Storable
 
 
 class JamBase:
@@ -57,20 +58,20 @@ class JamBase:
             last = mark_of_last(self._files, sizes, sizes.jdx) or 0
             return BasePosition(header.active, header.base_number, *sizes, last)
 
-    def append(self, messages: Sequence[BaseMessage], *, wait: float) -> list[int]:
+    def append(self, messages: Sequence[Storable], *, wait: float) -> list[int]:
         """Add messages, all of them or none, and give their numbers."""
         if not messages:
             return []
-        records = [message.record or build_record(message) for message in messages]
+        records = [each.record or build_record(each.message) for each in messages]
         with self._files.locked(wait):
             self._files.begin()
             return self._write(records, messages)
 
-    def resume(self, since: BasePosition, messages: Sequence[BaseMessage], *, wait: float) -> list[int]:
+    def resume(self, since: BasePosition, messages: Sequence[Storable], *, wait: float) -> list[int]:
         """Finish an append that may have been cut off anywhere, and give the numbers of the messages."""
         if not messages:
             return []
-        records = [message.record or build_record(message) for message in messages]
+        records = [each.record or build_record(each.message) for each in messages]
         with self._files.locked(wait, partial=since.jhr == 0):
             if since.jhr == 0 and not self._has_header():
                 self._files.cut_back(Sizes(0, 0, 0))  # creation was cut off: nobody can have written here since
@@ -104,7 +105,7 @@ class JamBase:
 
     # --- with the lock held
 
-    def _write(self, records: Sequence[JamRecord], messages: Sequence[BaseMessage]) -> list[int]:
+    def _write(self, records: Sequence[JamRecord], messages: Sequence[Storable]) -> list[int]:
         """Append records, all or none of them."""
         sizes = self._files.sizes()
         self._check(sizes)

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tosser.codec.stored import BaseMessage
+    from tosser.stores.base import Storable
 
 _NAME = re.compile(r"0*([1-9]\d{0,8})\.msg", re.IGNORECASE)
 _HIGHEST = 999_999_999
@@ -68,19 +69,19 @@ class MsgBase:
             highest, last = files[-1]
             return BasePosition(len(files), highest, last=_mark(last))
 
-    def append(self, messages: Sequence[BaseMessage], *, wait: float) -> list[int]:  # noqa: ARG002 - nobody has a lock
+    def append(self, messages: Sequence[Storable], *, wait: float) -> list[int]:  # noqa: ARG002 - nobody has a lock
         """Add messages, all of them or none, and give their numbers."""
         if not messages:
             return []
-        built = [_stored(message) for message in messages]
+        built = [_stored(each.message) for each in messages]
         with self._mapped(), _WRITING:
             return self._write(built)
 
-    def resume(self, since: BasePosition, messages: Sequence[BaseMessage], *, wait: float) -> list[int]:  # noqa: ARG002
+    def resume(self, since: BasePosition, messages: Sequence[Storable], *, wait: float) -> list[int]:  # noqa: ARG002
         """Finish an append that may have been cut off anywhere, and give the numbers of the messages."""
         if not messages:
             return []
-        built = [_stored(message) for message in messages]
+        built = [_stored(each.message) for each in messages]
         with self._mapped(), _WRITING:
             files = self._files()
             kept = since.last in {_mark(file) for number, file in files if number == since.base_number}

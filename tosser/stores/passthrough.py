@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tosser.codec.stored import BaseMessage
+    from tosser.stores.base import Storable
 
 
 class PassthroughBase:
@@ -19,11 +20,11 @@ class PassthroughBase:
         """There is nothing, so it ends where it begins."""
         return BasePosition()
 
-    def append(self, messages: Sequence[BaseMessage], *, wait: float) -> list[int]:  # noqa: ARG002 - nobody to wait for
+    def append(self, messages: Sequence[Storable], *, wait: float) -> list[int]:  # noqa: ARG002 - nobody to wait for
         """Store nothing."""
         return [0] * len(messages)
 
-    def resume(self, since: BasePosition, messages: Sequence[BaseMessage], *, wait: float) -> list[int]:
+    def resume(self, since: BasePosition, messages: Sequence[Storable], *, wait: float) -> list[int]:
         """Store nothing again."""
         del since
         return self.append(messages, wait=wait)
