@@ -144,7 +144,11 @@ class InputError(TosserError):
 
 
 class ProgramError(TosserError):
-    """An external program is missing, failed, or took too long."""
+    """An external program is missing, failed, or took too long; ``status`` is what it ended with, if it did."""
+
+    def __init__(self, what: str, status: int | None = None) -> None:
+        self.status = status
+        super().__init__(what)
 
 
 class StoreError(TosserError):

@@ -20,6 +20,7 @@ import time
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from tosser.errors import ProgramError
@@ -77,6 +78,7 @@ def run_program(
     look: Callable[[], None] = lambda: None,
     *,
     source: Path = _NOTHING,
+    variables: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
     """Run a program to its end, and see to it that nothing of it goes on.
 
@@ -87,6 +89,7 @@ def run_program(
         bounds: what it may take.
         look: called several times a second while it runs; what it raises ends the program.
         source: a file that it gets as its standard input.
+        variables: what it finds in its environment besides the little that all get.
 
     Raises:
         ProgramError: it failed or took too long.
@@ -101,7 +104,7 @@ def run_program(
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             cwd=directory,
-            env={"PATH": os.environ.get("PATH", os.defpath), "HOME": "/nonexistent", "LC_ALL": "C.UTF-8"},
+            env={**variables, "PATH": os.environ.get("PATH", os.defpath), "HOME": "/nonexistent", "LC_ALL": "C.UTF-8"},
             start_new_session=True,
             bufsize=0,
         ) as process,
@@ -114,7 +117,7 @@ def run_program(
     if process.returncode:
         told = output.decode("utf-8", "replace").strip()
         how = f"status {process.returncode}" if process.returncode > 0 else f"signal {-process.returncode}"
-        raise ProgramError(f"{role} ended with {how}: {told!r}")
+        raise ProgramError(f"{role} ended with {how}: {told!r}", process.returncode)
 
 
 def _watch(process: subprocess.Popen[bytes], role: str, timeout: float, look: Callable[[], None]) -> bytes:

@@ -199,7 +199,7 @@ def test_killed_between_two_steps(tmp_path: Path) -> None:
 
 def test_overview_of_nothing(state: State) -> None:
     """A new state has nothing to tell."""
-    assert state.overview() == Overview([], [], {}, 0, None, [], 0, 0, [])
+    assert state.overview() == Overview([], [], {}, 0, None, [], 0, 0, [], [])
 
 
 def test_conditions(state: State) -> None:

@@ -68,7 +68,7 @@ def gather(config: Config, now: float) -> dict[str, Any]:
 
 def _from_state(config: Config) -> dict[str, Any]:
     if not (config.paths.state / DATABASE_NAME).exists():
-        nothing: dict[str, Any] = {name: [] for name in ("conditions", "areas", "links", "files")}
+        nothing: dict[str, Any] = {name: [] for name in ("conditions", "areas", "links", "files", "hooks")}
         return nothing | {"open": None, "outbox": None, "netmail": _netmail({}, config), "counters": {}}
     state = State(config.paths.state, read_only=True)
     try:
@@ -84,6 +84,7 @@ def _from_state(config: Config) -> dict[str, Any]:
             "oldest": overview.outbox_oldest,
             "refused": [asdict(topic) for topic in overview.refused_topics],
         },
+        "hooks": [asdict(queue) for queue in overview.hooks],
         "netmail": _netmail(overview.counters, config),
         "areas": [asdict(area) for area in overview.areas if area.network],
         "links": [asdict(link) for link in overview.links],
@@ -136,6 +137,10 @@ def _show(facts: dict[str, Any]) -> None:
         for topic in outbox["refused"]:
             say(
                 f"            refused by the broker (0x{topic['code']:02x}): {topic['topic']}, {topic['events']} events"
+            )
+        for hook in facts["hooks"]:
+            say(
+                f"hook        {hook['hook']}: {hook['waiting']} calls wait, the oldest since {ago(hook['oldest'], now)}"
             )
         netmail = facts["netmail"]
         why = ", ".join(f"{count} {reason}" for reason, count in netmail["held"].items())

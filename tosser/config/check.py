@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tosser.config.complaint import Complaint, Gaps, suggest
+from tosser.config.hooks import check_hooks
 from tosser.config.nodelists import check_nodelists
 from tosser.config.world import World
 
@@ -31,6 +32,7 @@ def check(config: Config, gaps: Gaps) -> list[Complaint]:
         *_check_paths(config, gaps),
         *_check_fileboxes(config, gaps),
         *check_nodelists(config.nodelists, list(config.networks), gaps),
+        *check_hooks(config.hooks, _hooks_named(config), gaps),
         *_check_archivers(config, gaps),
         *_check_mqtt(config, gaps),
     ]
@@ -79,6 +81,13 @@ def _check_fileboxes(config: Config, gaps: Gaps) -> Iterator[Complaint]:
         for path, name in taken.items():
             if box.is_relative_to(path):
                 yield Complaint(location, f"a file box cannot be inside {name}")
+
+
+def _hooks_named(config: Config) -> Iterator[tuple[Location, tuple[str, ...]]]:
+    yield ("area_defaults", "on_message"), config.area_defaults.on_message
+    for index, area in enumerate(config.areas):
+        if area.on_message:
+            yield ("areas", index, "on_message"), area.on_message
 
 
 def _check_archivers(config: Config, gaps: Gaps) -> Iterator[Complaint]:

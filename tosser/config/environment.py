@@ -111,15 +111,18 @@ def _check_programs(config: Config) -> Iterator[Finding]:
         for command in (archiver.unpack, archiver.pack or ()):
             if command and shutil.which(command[0]) is None:
                 yield Finding(error=False, what=f"archiver {name}: there is no program {command[0]}")
+    for name, hook in config.hooks.items():
+        if hook.command and shutil.which(hook.command[0]) is None:
+            yield Finding(error=False, what=f"hook {name}: there is no program {hook.command[0]}")
 
 
 def _check_certificates(config: Config) -> Iterator[Finding]:
     tls = config.mqtt.tls if config.mqtt else None
-    if tls is None:
-        return
-    for name, path in (("ca", tls.ca), ("cert", tls.cert), ("key", tls.key)):
+    files = [("mqtt.tls.ca", tls.ca), ("mqtt.tls.cert", tls.cert), ("mqtt.tls.key", tls.key)] if tls else []
+    files += [(f"hooks.{name}.ca", hook.ca) for name, hook in config.hooks.items()]
+    for name, path in files:
         if path is not None and not os.access(path, os.R_OK, effective_ids=True):
-            yield Finding(error=True, what=f"mqtt.tls.{name}: {path} cannot be read")
+            yield Finding(error=True, what=f"{name}: {path} cannot be read")
 
 
 def _status(path: Path) -> os.stat_result | None:

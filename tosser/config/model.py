@@ -13,6 +13,7 @@ from pydantic_core import CoreSchema
 
 from tosser.codec.flow import Flavour
 from tosser.codec.packet_header import PacketType
+from tosser.config.hooks import HookEntry, HookName, HookNames
 from tosser.config.maintenance import KeepEntry, Maintenance
 from tosser.config.netmail import Netmail
 from tosser.config.nodelists import NodelistEntry
@@ -225,6 +226,9 @@ class AreaDefaults(Section):
         default=(), description="Links that get messages although they stand in SEEN-BY already, likewise."
     )
     keep: KeepEntry = Field(default=KeepEntry(), description="What a purge leaves; the bad areas go by this too.")
+    on_message: HookNames = Field(
+        default=(), description="Which of the `hooks` are called for each message that is stored or passes through."
+    )
 
 
 class AreaLink(Section):
@@ -273,6 +277,9 @@ class AreaEntry(Section):
     sbstrip: tuple[NodeValue, ...] | None = Field(default=None, description="Overrides `area_defaults.sbstrip`.")
     sbignore: tuple[NodeValue, ...] | None = Field(default=None, description="Overrides `area_defaults.sbignore`.")
     keep: KeepEntry | None = Field(default=None, description="Overrides `area_defaults.keep` as a whole.")
+    on_message: HookNames | None = Field(
+        default=None, description="Overrides `area_defaults.on_message` as a whole; an empty list calls none."
+    )
 
 
 class Config(Section):
@@ -295,6 +302,9 @@ class Config(Section):
     netmail: Netmail = Field(default=Netmail(), description="Where netmail is kept and where it goes.")
     nodelists: tuple[NodelistEntry, ...] = Field(
         default=(), description="Nodelists and point lists, the first to count first."
+    )
+    hooks: dict[HookName, HookEntry] = Field(
+        default={}, description="What areas can have called for each message, by a name of your choice."
     )
     archivers: dict[str, ArchiverEntry] = Field(
         default={}, description="Programs for archives other than ZIP and tar, by a name of your choice."

@@ -233,7 +233,8 @@ def _check_format(value: ArchiveType) -> ArchiveType:
     return value
 
 
-def _parse_endpoint(value: object) -> Endpoint:
+def parse_endpoint(value: object) -> Endpoint:
+    """Read host and port; raises what pydantic expects of a validator."""
     match = _ENDPOINT.fullmatch(value) if isinstance(value, str) else None
     if match is None or not 0 < int(match["port"]) <= _HIGHEST_PORT:
         raise refuse("should be host:port, such as 127.0.0.1:9464 or [::1]:9464")
@@ -250,7 +251,7 @@ def _parse_broker(value: object) -> BrokerUrl:
     endpoint = match["endpoint"]
     if not _ENDPOINT.fullmatch(endpoint):
         endpoint += ":8883" if tls else ":1883"
-    return BrokerUrl(*_parse_endpoint(endpoint), tls)
+    return BrokerUrl(*parse_endpoint(endpoint), tls)
 
 
 def _number_as_text(value: object) -> object:
@@ -318,7 +319,7 @@ ForeignFormat = Annotated[
     AfterValidator(_check_format),
     WithJsonSchema({"enum": [kind for kind in ArchiveType if kind not in _READ_IN_PROCESS]}),
 ]
-EndpointValue = Annotated[Endpoint, *_text(_parse_endpoint, title="host:port")]
+EndpointValue = Annotated[Endpoint, *_text(parse_endpoint, title="host:port")]
 BrokerValue = Annotated[BrokerUrl, *_text(_parse_broker, title="URL", pattern="^mqtts?://")]
 PacketTypeValue = Annotated[
     PacketType, BeforeValidator(_number_as_text), WithJsonSchema({"enum": [*PacketType, 2, 2.2]})

@@ -335,6 +335,7 @@ class World:
             sbstrip=nodes(entry.sbstrip, defaults.sbstrip, "sbstrip"),
             sbignore=nodes(entry.sbignore, defaults.sbignore, "sbignore"),
             keep=(entry.keep or defaults.keep).rule,
+            on_message=defaults.on_message if entry.on_message is None else entry.on_message,
         )
 
     def _network_of_area(

@@ -57,6 +57,7 @@ class StateCollector(Collector):
         if overview is not None:
             yield from _totals(overview)
             yield from _queues(overview)
+            yield from _hooks(overview)
             wrong = {condition.subject: condition.text for condition in overview.conditions} | wrong
         yield _gauge("tosser_broker_connected", "Whether the broker is connected.", float(self._connected()))
         yield _gauge("tosser_inbound_oldest_seconds", "Age of the oldest file waiting in an inbound.", self._waiting())
@@ -85,6 +86,22 @@ def _queues(overview: Overview) -> Iterator[Metric]:
     refused = sum(topic.events for topic in overview.refused_topics)
     yield _gauge("tosser_outbox_refused_events", "Events on topics the broker says no to.", refused)
     yield _gauge("tosser_open_batches", "Decided batches not yet carried out.", overview.open_batches)
+
+
+def _hooks(overview: Overview) -> Iterator[Metric]:
+    calls = CounterMetricFamily("tosser_hook_calls", "Calls of hooks by how they ended.", labels=["hook", "result"])
+    for name, value in overview.counters.items():
+        kind, _, hook = name.partition(".")
+        if kind.startswith("hook-"):
+            calls.add_metric([hook, kind.removeprefix("hook-")], value)
+    waiting = GaugeMetricFamily("tosser_hook_waiting", "Calls that wait.", labels=["hook"])
+    oldest = GaugeMetricFamily("tosser_hook_oldest_seconds", "Age of the oldest call that waits.", labels=["hook"])
+    for queue in overview.hooks:
+        waiting.add_metric([queue.hook], queue.waiting)
+        oldest.add_metric([queue.hook], time.time() - queue.oldest)
+    yield calls
+    yield waiting
+    yield oldest
 
 
 def _totals(overview: Overview) -> Iterator[Metric]:

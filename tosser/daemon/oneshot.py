@@ -22,12 +22,14 @@ if TYPE_CHECKING:
 
 PUBLISH_SECONDS = 30.0
 """How long a single toss waits for the broker to take its events; what it does not take waits for the next run."""
+HOOK_SECONDS = 30.0
+"""How long it goes on calling hooks; one that has failed once is left to the next run."""
 RECONNECT_SECONDS = 2.0
 """How long it may take to connect, for the first time or again."""
 
 
 def toss_once(config: Config, *, link: bool = False) -> PassReport:
-    """Toss until the inbounds hold nothing that is or becomes ready, then hand the events to the broker.
+    """Toss until the inbounds hold nothing that is or becomes ready, then hand the events to the broker and call hooks.
 
     Args:
         config: a configuration that passed its check.
@@ -58,6 +60,7 @@ def toss_once(config: Config, *, link: bool = False) -> PassReport:
                 parts.close()
             if parts.publisher is not None:
                 asyncio.run(_publish(parts))
+            asyncio.run(parts.hooks.drain(HOOK_SECONDS))
         finally:
             state.close()
     return report

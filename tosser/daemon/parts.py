@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING
 import structlog
 
 from tosser import __version__, disk
+from tosser.config.hooks import hooks_of
 from tosser.config.values import SyncMode
 from tosser.config.world import build_rulebook
 from tosser.daemon.answering import Answering
 from tosser.daemon.conditions import Conditions
 from tosser.daemon.dispatch import build_sending
 from tosser.daemon.holding import Holding
+from tosser.daemon.hooks import HookRunner
 from tosser.daemon.intake import archive_limits, build_archivers, build_reader, build_spool, inbounds
 from tosser.daemon.nodelists import build_nodelists
 from tosser.daemon.pipeline import Pipeline
@@ -55,6 +57,9 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
+_NO_TOPICS = "ftn"
+"""Prefix of topics that nobody sees: without a broker events are made for hooks only."""
+
 
 @dataclass(frozen=True, slots=True)
 class Parts:
@@ -66,6 +71,7 @@ class Parts:
     storing: Storing
     pipeline: Pipeline
     robots: RobotRunner
+    hooks: HookRunner
     linker: Linker
     sending: Sending
     nodelists: Nodelists
@@ -106,6 +112,7 @@ def build_parts(
     since: float | None = None,
     beat: Callable[[], None] = lambda: None,
     stopping: Callable[[], bool] = lambda: False,
+    clock_trusted: Callable[[], bool] = lambda: True,
 ) -> Parts:
     """Put everything together.
 
@@ -118,6 +125,7 @@ def build_parts(
         since: when the process started, Unix seconds; default now.
         beat: called after every step of the toss.
         stopping: asked between batches whether to end.
+        clock_trusted: tells whether the clock can be trusted.
 
     Raises:
         StateError: a work directory cannot be made.
@@ -150,7 +158,7 @@ def build_parts(
         holding=Holding(spool, reader, state, conditions, rules),
         room=build_room(config),
         answering=Answering(PostBox(config.paths.state), spool, state, rules),
-        reporter=Reporter(rules, node),
+        reporter=Reporter(rules, node or Node(_NO_TOPICS, source_of(main_address(rules))), published=node is not None),
         releasing=Releasing(held, inbounds(config), build_reader(config), state),
         rules=rules,
         appended=linker.note,
@@ -161,6 +169,7 @@ def build_parts(
     if nodelists.lists:
         pipeline.use_nodelist(nodelists.current)
     robots = RobotRunner(state, conditions, rules, config.paths.state, stopping)
+    hooks = HookRunner(hooks_of(config.hooks), state, conditions, config.paths.state, clock_trusted)
     watcher = Watcher([inbound.path for inbound in inbounds(config)], config.toss.poll)
     publisher = None
     if config.mqtt is not None and node is not None:
@@ -181,6 +190,7 @@ def build_parts(
         storing=storing,
         pipeline=pipeline,
         robots=robots,
+        hooks=hooks,
         linker=linker,
         sending=sending,
         nodelists=nodelists,

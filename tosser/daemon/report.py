@@ -42,12 +42,14 @@ class Reporter:
 
     Args:
         rules: the sysop's world.
-        node: who speaks on the broker; ``None`` when no events are made.
+        node: who speaks.
+        published: whether there is a broker; without one events are made for hooks only.
     """
 
-    def __init__(self, rules: Rulebook, node: Node | None) -> None:
+    def __init__(self, rules: Rulebook, node: Node, *, published: bool = True) -> None:
         self._rules = rules
         self._node = node
+        self._published = published
 
     def results(
         self,
@@ -67,17 +69,22 @@ class Reporter:
             finished: Unix seconds.
         """
         events: list[Event] = []
-        if self._node is not None:
-            for target, entries in plan.appends.items():
-                if target.kind is not TargetKind.BAD:
-                    events += [
-                        self._stored(self._node, entry, target, number, plan.decision.decided)
-                        for entry, number in zip(entries, numbers[target], strict=True)
-                    ]
-            events += _file_events(self._node, plan.decision, notes, finished)
+        calls: list[tuple[str, str, bytes]] = []
+        for target, entries in plan.appends.items():
+            hooks = self._hooks_of(target)
+            if target.kind is TargetKind.BAD or not (hooks or self._published):
+                continue
+            made = [
+                self._stored(entry, target, number, plan.decision.decided)
+                for entry, number in zip(entries, numbers[target], strict=True)
+            ]
+            events += made
+            calls += [(hook, event.id, event.payload) for event in made for hook in hooks]
+        events += _file_events(self._node, plan.decision, notes, finished) if self._published else ()
         return Results(
             outcomes=plan.decision.outcomes,
-            events=[(event.id, event.topic, event.payload) for event in events],
+            events=[(event.id, event.topic, event.payload) for event in events] if self._published else (),
+            hook_calls=calls,
             areas=_area_tallies(plan, numbers, self._default_charset),
             links=_link_tallies(plan),
             packets=packets,
@@ -86,7 +93,12 @@ class Reporter:
             finished=finished,
         )
 
-    def _stored(self, node: Node, entry: Entry, target: Target, number: int, decided: float) -> Event:
+    def _hooks_of(self, target: Target) -> Sequence[str]:
+        area = self._rules.area_of(target.network, target.tag)
+        return area.on_message if area else ()
+
+    def _stored(self, entry: Entry, target: Target, number: int, decided: float) -> Event:
+        node = self._node
         packed, text, file = entry.packed, entry.text, entry.piece.file
         charset = charset_of(packed, text, self._default_charset(target))
         arrival = Arrival(entry.decision.sender, entry.piece.member_name or file.name, file.name)

@@ -12,10 +12,8 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from tosser import disk
+from tosser.daemon.feeding import feed
 from tosser.errors import ProgramError, StateError
-from tosser.inbound.work import remove_tree
-from tosser.programs import Bounds, find_program, run_program
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,9 +29,7 @@ log = structlog.get_logger()
 
 MOST_ATTEMPTS = 3
 """A program that was running as often as this when we died is not started with the same message again."""
-_FILE_BYTES = 64 * 1024 * 1024
 _DIRECTORY = "robots"
-_MESSAGE = "message"
 
 
 class RobotRunner:
@@ -88,7 +84,7 @@ class RobotRunner:
             trouble = f"tosser was killed {mail.attempts} times while it ran"
         else:
             try:
-                self._execute(robot.command, robot.timeout, mail)
+                feed(f"robot {mail.robot}", robot.command, mail.message, self._directory, robot.timeout)
             except ProgramError as error:
                 trouble = str(error)
             else:
@@ -96,15 +92,3 @@ class RobotRunner:
                 return ""
         log.error("robot_failed", robot=mail.robot, mail=mail.about, error=trouble)
         return f"{trouble}; the message {mail.about}, is in the netmail base"
-
-    def _execute(self, command: tuple[str, ...], timeout: float, mail: RobotMail) -> None:
-        role = f"robot {mail.robot}"
-        program = find_program(command[0], role)
-        if self._directory.exists():
-            remove_tree(self._directory)
-        work = self._directory / "work"
-        disk.make_directory(work)
-        source = self._directory / _MESSAGE
-        disk.write_whole(source, [mail.message], sync=False)
-        run_program(role, [program, *command[1:]], work, Bounds(timeout, _FILE_BYTES), source=source)
-        remove_tree(self._directory)

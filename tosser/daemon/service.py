@@ -1,4 +1,4 @@
-"""The tasks that work under one configuration: watch, toss, publish, keep house, be watched.
+"""The tasks that work under one configuration: watch, toss, publish, call hooks, keep house, be watched.
 
 The event loop only coordinates; the toss runs in a worker thread and the database in its own.
 """
@@ -84,6 +84,7 @@ class Service:
             since=since,
             beat=self._touch,
             stopping=self._finishing.is_set,
+            clock_trusted=lambda: not clock.look(),
         )
         self._nightly = Nightly(config, self._parts.rules, conditions)
 
@@ -105,11 +106,13 @@ class Service:
                     group.create_task(self._parts.watcher.run(), name="watch"),
                     group.create_task(self._keep_house(), name="house"),
                     group.create_task(self._nightly.run(), name="nightly"),
+                    group.create_task(self._parts.hooks.run(), name="hooks"),
                     group.create_task(self._show_life(), name="watchdog"),
                 ]
                 if self._parts.publisher is not None:
                     helpers.append(group.create_task(self._parts.publisher.run(), name="publish"))
                 await self._toss()
+                await self._parts.hooks.finish()
                 for task in helpers:
                     task.cancel()
         finally:
@@ -129,6 +132,7 @@ class Service:
             report = await asyncio.to_thread(self._parts.pipeline.toss)
             self._idle = True
             self._parts.robots.start()
+            self._parts.hooks.wake()
             await self._tell(report)
             if self._parts.publisher is not None:
                 self._parts.publisher.wake()
@@ -169,7 +173,7 @@ class Service:
     # --- around it
 
     async def _keep_house(self) -> None:
-        """Bound the outbox, look at backlogs and nodelists, link new messages every minute; forget the old every hour.
+        """Bound what waits, look at backlogs and nodelists, link new messages every minute; forget the old every hour.
 
         What a crash left is looked at before.
         """
@@ -180,6 +184,7 @@ class Service:
             await self._look_at_nodelists()
             try:
                 await asyncio.to_thread(self._bound_outbox, now, by_age=trusted)
+                await asyncio.to_thread(self._parts.hooks.bound)
                 await asyncio.to_thread(self._parts.sending.note_standings)
                 await asyncio.to_thread(self._parts.linker.round)
                 if minute % HOUSE_MINUTES == 0 and trusted:

@@ -179,6 +179,7 @@ class Area:
         sbstrip: nodes taken out of SEEN-BY lists of their zone.
         sbignore: nodes whose presence in SEEN-BY does not count when it is decided who gets a message.
         keep: what its base has to keep.
+        on_message: names of the hooks that are called for each of its messages.
     """
 
     tag: str
@@ -198,6 +199,7 @@ class Area:
     sbstrip: tuple[Address, ...] = ()
     sbignore: tuple[Address, ...] = ()
     keep: Keep = Keep()
+    on_message: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from tosser.state import (
     conditions,
     dupes,
     holds,
+    hooks,
     journal,
     ledger,
     moments,
@@ -34,11 +35,13 @@ if TYPE_CHECKING:
     from tosser.rules.answering import Answer, Answered
     from tosser.rules.batch import FileIn
     from tosser.rules.decision import Decision, FileOutcome, FileProgress
+    from tosser.rules.hooks import Fate
     from tosser.rules.shipping import BundleName, LinkKey, PacketOut, Placement, StagedMail, StagedPacket
     from tosser.rules.storm import Intake
     from tosser.state.answers import RobotMail
     from tosser.state.conditions import Announce, Condition, Told
     from tosser.state.holds import Hold
+    from tosser.state.hooks import HookCall, HookQueue
     from tosser.state.journal import OpenBatch
     from tosser.state.ledger import LedgerEntry
     from tosser.state.outbox import RefusedTopic, StoredEvent
@@ -68,6 +71,7 @@ class Results:
         packets: packets that are staged for links.
         numbers: by path of a base, those its messages got, in order.
         robot_mails: mail for robots that are programs.
+        hook_calls: (hook, event id, payload), in order.
         counters: totals to add by name.
         finished: Unix seconds.
     """
@@ -79,6 +83,7 @@ class Results:
     packets: Sequence[PacketOut] = ()
     numbers: Mapping[str, Sequence[int]] = field(default_factory=dict)
     robot_mails: Sequence[RobotMail] = ()
+    hook_calls: Sequence[tuple[str, str, bytes]] = ()
     counters: Mapping[str, int] = field(default_factory=dict)
     finished: float = 0.0
 
@@ -96,6 +101,7 @@ class Overview:
     open_batches: int
     open_files: int
     conditions: list[Condition]
+    hooks: list[HookQueue]
 
 
 class State:
@@ -329,6 +335,28 @@ class State:
         """
         self._database.call(_forget_published, told, now)
 
+    # --- hooks
+
+    def next_hook_call(self, hook: str) -> HookCall | None:
+        """Give the oldest call that waits for a hook; ``None`` when none does."""
+        return self._database.call(hooks.following, hook)
+
+    def end_hook_call(self, call: HookCall, fate: Fate) -> None:
+        """Forget a call that was done, refused or given up, and count it."""
+        self._database.call(hooks.end, call, fate)
+
+    def hook_failed(self, hook: str, now: float) -> float:
+        """Note that a call failed that is made again; gives the moment since which the hook has done nothing else."""
+        return self._database.call(hooks.failed, hook, now)
+
+    def bound_hooks(self, bounds: Mapping[str, int]) -> dict[str, int]:
+        """Drop the oldest calls of each hook beyond its number; returns how many went, of those that lost any."""
+        return self._database.call(hooks.bound, bounds)
+
+    def forget_other_hooks(self, known: Collection[str]) -> dict[str, int]:
+        """Drop the calls of all hooks but these; returns how many each of the others had."""
+        return self._database.call(hooks.forget_others, known)
+
     # --- people
 
     def overview(self) -> Overview:
@@ -394,6 +422,7 @@ def _applied(connection: sqlite3.Connection, batch: int, results: Results) -> No
     totals.add(connection, results.areas, results.links, results.counters)
     shipping.stage(connection, results.packets, results.finished)
     answers.hand_over(connection, results.robot_mails)
+    hooks.add(connection, results.hook_calls, results.finished)
 
 
 def _shipped(connection: sqlite3.Connection, link: LinkKey, serials: Sequence[int], file: str, now: float) -> None:
@@ -428,7 +457,7 @@ def _overview(connection: sqlite3.Connection) -> Overview:
     return Overview(
         totals.areas(connection), totals.links(connection), totals.counters(connection),
         depth, oldest, outbox.refused_topics(connection), batches, files,
-        conditions.listing(connection),
+        conditions.listing(connection), hooks.queues(connection),
     )  # fmt: skip
 
 
