@@ -14,10 +14,12 @@ from tosser.errors import StateError
 from tosser.reason import FileState, Reason
 from tosser.rules.answering import Answer, AnswerKind
 from tosser.rules.decision import Decision, FileOutcome
+from tosser.rules.hooks import Fate
 from tosser.rules.shipping import LinkKey, Placement
 from tosser.state.answers import RobotMail
 from tosser.state.conditions import Condition
 from tosser.state.holds import Hold
+from tosser.state.hooks import HookCall
 from tosser.state.pauses import Pause
 from tosser.state.state import DATABASE_NAME, Overview, Results, State
 from tosser.state.totals import AreaTally
@@ -87,6 +89,11 @@ CALLS: dict[str, Callable[[State], object]] = {
     "last_housekeeping": lambda state: state.last_housekeeping(),
     "message_serials": lambda state: state.message_serials(1, NOW),
     "answered_before": lambda state: state.answered_before([ANSWER], NOW),
+    "next_hook_call": lambda state: state.next_hook_call("hook"),
+    "end_hook_call": lambda state: state.end_hook_call(HookCall(1, "hook", "id", b"", NOW), Fate.DONE),
+    "hook_failed": lambda state: state.hook_failed("hook", NOW),
+    "bound_hooks": lambda state: state.bound_hooks({"hook": 1}),
+    "forget_other_hooks": lambda state: state.forget_other_hooks(["hook"]),
     "file_names": lambda state: state.file_names("/in"),
     "begin_hand_over": lambda state: state.begin_hand_over(),
     "end_hand_over": lambda state: state.end_hand_over(RobotMail("robot", "about", b"")),
@@ -102,6 +109,8 @@ CALLS: dict[str, Callable[[State], object]] = {
 LOOKING = {
     "answered_before",
     "begin_hand_over",
+    "bound_hooks",
+    "next_hook_call",
     "file_entry",
     "file_names",
     "find_traces",

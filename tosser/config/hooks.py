@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Annotated
 
 from pydantic import AfterValidator, Field, PlainValidator, SecretStr, WithJsonSchema, model_validator
@@ -20,13 +21,23 @@ _OURS = frozenset({"host", "content-type", "content-length", "connection", "tran
 """Headers that we write, or that would change what the request means."""
 
 
+@dataclass(frozen=True, slots=True)
+class Url:
+    """Where to post to; path and query may hold a secret."""
+
+    host: str
+    port: int
+    tls: bool
+    target: str = field(repr=False)
+
+
 def _check_name(value: str) -> str:
     if not _NAME.fullmatch(value):
         raise refuse("a hook's name is up to 31 letters, digits, '_' and '-'")
     return value
 
 
-def _parse_url(value: object) -> Webhook:
+def _parse_url(value: object) -> Url:
     text = value.get_secret_value() if isinstance(value, SecretStr) else value
     if isinstance(text, str) and "@" in text.partition("//")[2].partition("/")[0]:
         raise refuse("user name and password go into `headers`, as Authorization", SECRET_ERROR)
@@ -37,7 +48,7 @@ def _parse_url(value: object) -> Webhook:
     endpoint = match["endpoint"]
     host, port = parse_endpoint(endpoint if re.search(r":[0-9]+$", endpoint) else f"{endpoint}:{443 if tls else 80}")
     target = match["target"]
-    return Webhook(host, port, tls, target if target.startswith("/") else f"/{target}")
+    return Url(host, port, tls, target if target.startswith("/") else f"/{target}")
 
 
 def _check_header(value: str) -> str:
@@ -56,8 +67,8 @@ def _check_header_value(value: SecretStr) -> SecretStr:
 
 HookName = Annotated[str, AfterValidator(_check_name)]
 HookNames = tuple[HookName, ...]
-WebhookUrl = Annotated[
-    Webhook, PlainValidator(_parse_url), WithJsonSchema({"type": "string", "title": "URL", "pattern": "^https?://"})
+UrlValue = Annotated[
+    Url, PlainValidator(_parse_url), WithJsonSchema({"type": "string", "title": "URL", "pattern": "^https?://"})
 ]
 HeaderName = Annotated[str, AfterValidator(_check_header)]
 HeaderValue = Annotated[SecretStr, AfterValidator(_check_header_value)]
@@ -71,13 +82,15 @@ class HookEntry(Section):
         description="Program and arguments. It runs without a shell, reads the event on standard input, and finds the "
         "most used of it in variables `TOSSER_…`.",
     )
-    url: WebhookUrl | None = Field(
+    url: UrlValue | None = Field(
         default=None,
         description="Where the event is posted to, `https://` or `http://`. It may be a secret: many have a token in "
         "their path.",
     )
     headers: dict[HeaderName, HeaderValue] = Field(
-        default={}, description="Headers that are sent to `url` besides our own, such as Authorization."
+        default={},
+        description="Headers that are sent to `url` besides our own, such as Authorization.",
+        json_schema_extra={"title": "secrets by name"},
     )
     ca: PathValue | None = Field(
         default=None, description="File of certificate authorities to trust for `url` instead of the system's."
@@ -106,7 +119,7 @@ def hooks_of(entries: Mapping[str, HookEntry]) -> list[Hook]:
     ]  # fmt: skip
 
 
-def _webhook(entry: HookEntry, url: Webhook) -> Webhook:
+def _webhook(entry: HookEntry, url: Url) -> Webhook:
     headers = {name: value.get_secret_value() for name, value in entry.headers.items()}
     return Webhook(url.host, url.port, url.tls, url.target, headers, str(entry.ca or ""))
 

@@ -98,12 +98,12 @@ def _kind(value: dict[str, Any], definitions: dict[str, Any]) -> str:
             kind = ", ".join(f"`{choice}`" for choice in choices if isinstance(choice, str))
         case {"type": "array", "items": items}:
             kind = f"list: {_kind(items, definitions)}"
+        case {"title": str(kind)}:
+            pass
         case {"type": "object"}:
             kind = "sections by name"
         case {"format": "password"}:
             kind = "secret"
-        case {"title": str(kind)}:
-            pass
         case {"anyOf": choices}:
             kind = " or ".join(_kind(choice, definitions) for choice in choices)
         case other:
