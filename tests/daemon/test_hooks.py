@@ -22,7 +22,7 @@ from tests.peers.daemon import DONE, Node, node
 from tests.peers.ports import LOOPBACK, free_port
 from tests.peers.receiver import Posted, Receiver, receiver
 from tosser.cli.status import gather
-from tosser.daemon import hooks, report
+from tosser.daemon import calling, hooks, report
 from tosser.daemon.metrics import StateCollector
 from tosser.events.event import Event
 
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 AREA, OTHER = "TQW_GEN", "TQW_TECH"
+AGAIN = "; its calls are made again, until they are done or given up"
+"""What is said of every call that failed."""
 LONG = 60.0
 """Seconds that no test takes."""
 
@@ -189,8 +191,26 @@ def test_a_command_that_fails_is_run_again(tmp_path: Path, command: list[str], t
     toss(system)
 
     assert waiting(system) == 1
-    assert conditions(system) == {"hook-it": f"{told}; each call is tried for 24 hours"}
+    assert conditions(system) == {"hook-it": f"{told}{AGAIN}"}
     assert counters(system) == {"hook-again.it": 1}
+
+
+def test_a_mistake_of_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A mistake in the program is a failure like any other, and its traceback is in the log."""
+
+    def surprise(_event: object) -> None:
+        raise KeyError
+
+    monkeypatch.setattr(calling, "variables", surprise)
+    system = hooked(tmp_path, {"command": ["true"]})
+    deliver(system, 1)
+
+    with capture_logs() as lines:
+        toss(system)
+
+    assert waiting(system) == 1
+    assert "which stands in its log" in conditions(system)["hook-it"]
+    assert [line["exc_info"] for line in lines if line["event"] == "hook_surprised"] == [True]
 
 
 def test_a_hook_that_works_again(tmp_path: Path, server: Receiver) -> None:
@@ -200,9 +220,7 @@ def test_a_hook_that_works_again(tmp_path: Path, server: Receiver) -> None:
     deliver(system, 1, 2)
     toss(system)
     assert subjects(server.got) == ["Test 1"]
-    assert conditions(system) == {
-        "hook-it": f"{LOOPBACK}:{server.port} answers with status 500; each call is tried for 24 hours"
-    }
+    assert conditions(system) == {"hook-it": f"{LOOPBACK}:{server.port} answers with status 500{AGAIN}"}
     deliver(system, 3)
 
     toss(system)

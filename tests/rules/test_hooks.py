@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tosser.rules.hooks import Fate, is_over, judge_exit, judge_status, parse_retry_after, pause_after, variables
 
@@ -78,11 +80,20 @@ def test_who_is_called_may_ask_for_more(asked: float | None, pause: float) -> No
         ("1.5", None),
         ("\u0661", None),
         ("Mon, 99 Sep 2026 14:53:20 GMT", None),
+        ("Sep 99999999999999999999  2026 14:15:20", None),
     ],
 )
 def test_retry_after(text: str, seconds: float | None) -> None:
     """Retry-After is a number of seconds or a date; anything else counts as if it were not there."""
     assert parse_retry_after(text, NOW) == seconds
+
+
+@given(text=st.text(max_size=60))
+def test_retry_after_may_be_anything(text: str) -> None:
+    """Whatever stands there, it is a number of seconds or nothing."""
+    seconds = parse_retry_after(text, NOW)
+
+    assert seconds is None or seconds >= 0.0
 
 
 @pytest.mark.parametrize(

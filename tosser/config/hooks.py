@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Annotated
 
 from pydantic import AfterValidator, Field, PlainValidator, SecretStr, WithJsonSchema, model_validator
+from pydantic_core import PydanticCustomError
 
 from tosser.config.complaint import Complaint, Gaps, suggest
 from tosser.config.section import Section, duration
@@ -15,6 +16,7 @@ from tosser.rules.hooks import Hook, Webhook
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,31}")
 _URL = re.compile(r"(?P<scheme>https?)://(?P<endpoint>[^/?#@]+)(?P<target>(?:[/?][\x21\x22\x24-\x7e]*)?)")
+_PORT = re.compile(r":[0-9]+$")
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}")
 _HEADER_VALUE = re.compile(r"[\x20-\x7e]*")
 _OURS = frozenset({"host", "content-type", "content-length", "connection", "transfer-encoding", "expect", "upgrade"})
@@ -46,7 +48,10 @@ def _parse_url(value: object) -> Url:
         raise refuse("should be https://host/path, or http:// and so on, in ASCII", SECRET_ERROR)
     tls = match["scheme"] == "https"
     endpoint = match["endpoint"]
-    host, port = parse_endpoint(endpoint if re.search(r":[0-9]+$", endpoint) else f"{endpoint}:{443 if tls else 80}")
+    try:
+        host, port = parse_endpoint(endpoint if _PORT.search(endpoint) else f"{endpoint}:{443 if tls else 80}")
+    except PydanticCustomError as error:
+        raise refuse(error.message(), SECRET_ERROR) from None
     target = match["target"]
     return Url(host, port, tls, target if target.startswith("/") else f"/{target}")
 

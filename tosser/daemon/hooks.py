@@ -18,7 +18,7 @@ import structlog
 
 from tosser.daemon.calling import build_caller
 from tosser.errors import StateError
-from tosser.rules.hooks import NEXT_PAUSE, Fate, is_over, pause_after
+from tosser.rules.hooks import NEXT_PAUSE, Fate, Outcome, is_over, pause_after
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from tosser.daemon.calling import Caller
     from tosser.daemon.conditions import Conditions
-    from tosser.rules.hooks import Hook, Outcome
+    from tosser.rules.hooks import Hook
     from tosser.state.hooks import HookCall
     from tosser.state.state import State
 
@@ -158,7 +158,7 @@ class HookRunner:
                 async with self._slots:
                     if self._finishing.is_set():
                         return
-                    outcome = await line.caller.call(call.payload)
+                    outcome = await _try(line.caller, call)
                 pause = await asyncio.to_thread(self._settle, line, call, outcome, trusted=self._trusted())
             except StateError as error:
                 log.error("hooks_unusable", error=str(error))  # noqa: TRY400 - a sentence, not a traceback
@@ -183,18 +183,27 @@ class HookRunner:
         if fate is not Fate.AGAIN:
             self._state.end_hook_call(call, fate)
         _tell(call, fate, outcome.trouble, pause)
-        self._conditions.say({f"{_SUBJECT}{name}": _wrong(line.hook, fate, outcome.trouble)})
+        self._conditions.say({f"{_SUBJECT}{name}": _wrong(fate, outcome.trouble)})
         return pause
 
 
-def _wrong(hook: Hook, fate: Fate, trouble: str) -> str:
+async def _try(caller: Caller, call: HookCall) -> Outcome:
+    """Make a call; a mistake of ours in it must not stop the mail."""
+    try:
+        return await caller.call(call.payload)
+    except Exception:
+        log.exception("hook_surprised", hook=call.hook, id=call.event)
+        return Outcome(Fate.AGAIN, "tosser made a mistake, which stands in its log")
+
+
+def _wrong(fate: Fate, trouble: str) -> str:
     """Say what is wrong with a hook: the same for all calls that fail alike, so that it is told once."""
     match fate:
         case Fate.DONE:
             return ""
         case Fate.REFUSED:
             return f"{trouble}: it refuses calls, and those are not made again"
-    return f"{trouble}; each call is tried for {hook.give_up / 3600:g} hours"
+    return f"{trouble}; its calls are made again, until they are done or given up"
 
 
 def _tell(call: HookCall, fate: Fate, trouble: str, pause: float) -> None:

@@ -143,7 +143,7 @@ def parse_retry_after(text: str, now: float) -> float | None:
         return float(text[:10])
     try:
         moment = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return max(moment.timestamp() - now, 0.0) if moment.tzinfo else None
 
