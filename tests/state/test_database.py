@@ -223,7 +223,7 @@ def test_damaged_pages(path: Path) -> None:
     """Damage that shows only in use is a StateError as well."""
     damaging = Database(path)
     for number in range(200):
-        damaging.call(add, f"{number:0400}")
+        damaging.call(add, f"{number:04000}")  # so much that the second half is nothing but rows
     damaging.close()
     data = bytearray(path.read_bytes())
     half = len(data) // 2

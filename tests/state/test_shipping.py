@@ -247,6 +247,8 @@ def test_older_database(tmp_path: Path) -> None:
         "hand_overs",
         "traces",
         "shipped",
+        "hook_calls",
+        "failing_hooks",
     ):
         connection.execute(f"DROP TABLE {table}")
     for column in ("packets_out", "messages_out", "last_out", "last_out_file"):
