@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 Mail = dict[str, Counter[tuple[str, str]]]
 """For each place, how often it holds each message: MSGID and digest of the text."""
 _FLOW = re.compile(r"[0-9a-f]{8}\.[fhdci]lo")
+_HOOK_TROUBLE = "ftn/condition/hook-%"
+"""How often a hook was tried, and what is said of that, differs from run to run."""
 _OWN = re.compile(r"tosser\.(db|db-wal|db-shm|lock)")
 _CLAIM = re.compile(r"[0-9a-f]{14}-[0-9a-f]{6}")
 
@@ -174,7 +176,9 @@ def _look_at_state(system: Node, account: Account) -> None:
             (count,) = connection.execute(f"SELECT count(*) FROM {table}").fetchone()  # noqa: S608 - one of two names
             if count:
                 account.strays.append(f"{count} rows in {table}")
-        events = connection.execute("SELECT id, topic, payload FROM outbox").fetchall()
+        events = connection.execute(
+            "SELECT id, topic, payload FROM outbox WHERE topic NOT LIKE ?", (_HOOK_TROUBLE,)
+        ).fetchall()
         for _, topic, payload in events:
             data = json.loads(payload)["data"]
             account.facts[_about(topic, data)] += 1
@@ -182,11 +186,12 @@ def _look_at_state(system: Node, account: Account) -> None:
                 account.strays.append(f"the event of {data.get('msgid')} gives number {data.get('number')}")
         if len({row[0] for row in events}) < len(events):
             account.strays.append("two events have one id")
+        _look_at_hooks(connection, {row[0]: row[2] for row in events}, account)
         for query in (
-            "SELECT 'counter', name, value FROM counters",
+            "SELECT 'counter', name, value FROM counters WHERE name NOT LIKE 'hook-%'",
             "SELECT 'area', tag, stored, duplicates FROM areas",
             "SELECT 'link', address, packets, messages, messages_out FROM links",
-            "SELECT 'condition', subject, text FROM conditions WHERE subject <> 'broker'",
+            "SELECT 'condition', subject, text FROM conditions WHERE subject <> 'broker' AND subject NOT LIKE 'hook-%'",
             "SELECT 'dupe keys', count(*) FROM dupes",
         ):
             account.facts.update(_plain(row) for row in connection.execute(query))
@@ -195,6 +200,14 @@ def _look_at_state(system: Node, account: Account) -> None:
             account.strays.append(str(path.relative_to(system.root)))
         elif path.is_file() and path.parent != system.state:
             _look_at_kept(path, account)
+
+
+def _look_at_hooks(connection: sqlite3.Connection, events: dict[str, bytes], account: Account) -> None:
+    """Look at the calls that wait: each is of the event that is published, and no hook can be reached."""
+    for hook, event, payload in connection.execute("SELECT hook, event, payload FROM hook_calls"):
+        account.facts[f"call of {hook}: {json.loads(payload)['data']['msgid']}"] += 1
+        if events.get(event) != payload:
+            account.strays.append(f"{hook} is to be called for another event than {event}")
 
 
 def _look_at_kept(path: Path, account: Account) -> None:

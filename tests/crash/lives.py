@@ -1,7 +1,7 @@
 """Processes that run one command of tosser, forked from one that has imported all of it and done nothing else.
 
 What runs is the command line's own code, from its arguments on, in a process that can be killed. Two things differ from
-a start by hand: the imports are done, and events wait for no broker.
+a start by hand: the imports are done, and events wait for no broker and calls for no hook.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def live(system: Node, *arguments: str, death: Death | None = None, trace: Path 
     """Run a command to its end, or to its death; gives the exit code, `KILLED` when it died."""
 
     def command() -> None:
-        oneshot.PUBLISH_SECONDS = 0.0
+        oneshot.PUBLISH_SECONDS = oneshot.HOOK_SECONDS = 0.0
         Seam(system.state, death, trace).install()
         sys.argv = ["tosser"]
         main(["--config", str(system.config), *arguments])

@@ -35,8 +35,8 @@ BATCH = 6
 ODD_NAME = "odd name.pkt"
 _OLD = 1_790_000_000
 """When the files came, Unix seconds: long enough ago for those that do not look complete."""
-_NO_BROKER = 1
-"""A port nobody listens on: events are made, and wait."""
+_NOBODY = 1
+"""A port nobody listens on: events are made, and wait; so do calls of hooks."""
 
 Tree = dict[str, bytes | None]
 """What is below a directory, by relative path: the bytes of a file, ``None`` for a directory."""
@@ -85,12 +85,15 @@ def configure(root: Path) -> Node:
         root,
         areas=AREAS,
         links={HUB: "", **dict.fromkeys(LINKS, "")},
-        mqtt_url=f"mqtt://{LOOPBACK}:{_NO_BROKER}",
+        mqtt_url=f"mqtt://{LOOPBACK}:{_NOBODY}",
         toss={"batch_messages": BATCH, "settle": "0s"},
         log={"level": "warning", "format": "json"},
+        hooks={name: {"url": f"http://{LOOPBACK}:{_NOBODY}/{name}"} for name in ("one", "two")},
+        area_defaults={"on_message": ["one"]},
     )
     document = yaml.safe_load(system.config.read_text("utf-8"))
     document["networks"]["tqwnet"]["zones"] = [1337, 1338]
+    document["areas"][0]["on_message"] = ["one", "two"]
     for link in document["links"]:
         link.update(LINKS.get(link["address"], {}))
         if "filebox" in link:
