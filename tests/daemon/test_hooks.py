@@ -24,7 +24,9 @@ from tests.peers.receiver import Posted, Receiver, receiver
 from tosser.cli.status import gather
 from tosser.daemon import calling, hooks, report
 from tosser.daemon.metrics import StateCollector
+from tosser.errors import StateError
 from tosser.events.event import Event
+from tosser.state.state import State
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -402,8 +404,7 @@ def test_the_daemon_tosses_on_while_a_hook_hangs(tmp_path: Path) -> None:
         deliver(system, 1)
         daemon.wait_for((system.state / "hooks" / "it" / "work").exists, what="the command")
         deliver(system, 2)
-        daemon.wait_for(lambda: sum(stored(system.bases / AREA.lower()).values()) == 2, what="the second message")
-        assert waiting(system) == 2
+        daemon.wait_for(lambda: waiting(system) == 2, what="the second message")
         gate.touch()
         daemon.wait_for(lambda: waiting(system) == 0, what="the calls")
         assert daemon.stop() == DONE
@@ -469,6 +470,37 @@ def test_a_call_under_way_may_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert (waiting(system), counters(system)) == (1, {"hook-done.it": 1})
 
 
+def test_calls_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Calls of several hooks are under way together only up to a bound; one that waits is not begun at the end."""
+    monkeypatch.setattr(hooks, "CALLS", 1)
+    monkeypatch.setattr(hooks, "GRACE_SECONDS", LONG)
+    log = tmp_path / "log"
+    command = {"command": ["sh", "-c", f"echo begins >> {log}; sleep 0.1; echo ends >> {log}"]}
+    system = node(tmp_path / "node", areas=[], hooks={"one": command, "two": command})
+    areas(system, {"tag": AREA, "on_message": ["one", "two"]})
+    deliver(system, 1)
+    stop_when(system, log.exists)
+    assert (log.read_text("ascii").split(), waiting(system)) == (["begins", "ends"], 1)
+    deliver(system, 2)
+
+    toss(system)
+
+    assert log.read_text("ascii").split() == ["begins", "ends"] * 4
+
+
+def test_no_place_for_a_command(tmp_path: Path) -> None:
+    """A directory that cannot be made is a failure like any other."""
+    system = hooked(tmp_path, {"command": ["true"]})
+    deliver(system, 1)
+    system.state.mkdir()
+    (system.state / "hooks").write_text("")
+
+    toss(system)
+
+    assert waiting(system) == 1
+    assert f"{system.state / 'hooks'}" in conditions(system)["hook-it"]
+
+
 def test_one_toss_has_its_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`tosser toss` does not wait for a hook without end; what it has not called is left to the next run."""
     monkeypatch.setattr(hooks, "GRACE_SECONDS", 0.1)
@@ -478,3 +510,27 @@ def test_one_toss_has_its_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     toss(system, 0.1)
 
     assert (waiting(system), counters(system)) == (1, {})
+
+
+@pytest.mark.parametrize(("method", "posts"), [("forget_other_hooks", 1), ("next_hook_call", 1), ("end_hook_call", 2)])
+def test_a_database_in_trouble(
+    tmp_path: Path, server: Receiver, method: str, posts: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the database cannot be used calls wait; one whose end could not be recorded is made again."""
+    monkeypatch.setattr(hooks, "LOOK_SECONDS", 0.01)
+    usual, failures = getattr(State, method), ["database is locked"]
+
+    def flaky(state: State, *arguments: object) -> object:
+        if failures:
+            raise StateError(failures.pop())
+        return usual(state, *arguments)
+
+    system = hooked(tmp_path, {"url": server.url()})
+    deliver(system, 1)
+    with capture_logs() as lines:
+        monkeypatch.setattr(State, method, flaky)
+        stop_when(system, lambda: len(server.got) == posts)
+
+    assert [line["error"] for line in lines if line["event"] == "hooks_unusable"] == ["database is locked"]
+    assert len({posted.event["id"] for posted in server.got}) == 1
+    assert (waiting(system), counters(system)) == (0, {"hook-done.it": 1})

@@ -83,18 +83,19 @@ class Poster:
         found = await loop.run_in_executor(
             self._threads, socket.getaddrinfo, webhook.host, webhook.port, 0, socket.SOCK_STREAM
         )
-        addresses = list(dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in found))[:_MOST_ADDRESSES]
-        name = webhook.host if webhook.tls else None
-        for number, address in enumerate(addresses, start=1):
-            try:
-                async with asyncio.timeout(self._timeout / len(addresses)):
-                    return await asyncio.open_connection(
-                        address, webhook.port, limit=_LONGEST_LINE, ssl=self._tls, server_hostname=name
-                    )
-            except OSError:
-                if number == len(addresses):
-                    raise
-        raise OSError(f"{webhook.host} has no address")
+        *others, last = list(dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in found))[:_MOST_ADDRESSES]
+        share = self._timeout / (len(others) + 1)
+        for address in others:
+            with suppress(OSError):
+                return await self._open(address, share)
+        return await self._open(last, share)
+
+    async def _open(self, address: str, seconds: float) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        name = self._webhook.host if self._tls else None
+        async with asyncio.timeout(seconds):
+            return await asyncio.open_connection(
+                address, self._webhook.port, limit=_LONGEST_LINE, ssl=self._tls, server_hostname=name
+            )
 
     def _head(self, length: int) -> bytes:
         webhook = self._webhook
