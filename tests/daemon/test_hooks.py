@@ -17,7 +17,6 @@ from structlog.testing import capture_logs
 
 from tests.corpus import HUB, message, netmail, packet
 from tests.daemon.inside import config_of, parts_of
-from tests.observe import stored
 from tests.peers.daemon import DONE, Node, node
 from tests.peers.ports import LOOPBACK, free_port
 from tests.peers.receiver import Posted, Receiver, receiver
