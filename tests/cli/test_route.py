@@ -10,7 +10,6 @@ from tests.corpus import HUB, US
 from tests.mail import packet
 from tests.netmail import letter
 from tests.peers.daemon import DONE, FAILED, USAGE, node
-from tests.peers.forks import run_forked
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,7 +28,7 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Node:
 
 def test_by_a_line(system: Node) -> None:
     """People are told the line that counts, those that lead nowhere, the link and its flavour."""
-    result = run_forked(system, "route", "1337:8/9.1")
+    result = system.run("route", "1337:8/9.1")
     assert result.code == DONE
     assert result.stdout.splitlines() == [
         "netmail to 1337:8/9.1 from our own programs: routed (netmail to another system, sent on to a link)",
@@ -41,7 +40,7 @@ def test_by_a_line(system: Node) -> None:
 
 def test_as_json(system: Node) -> None:
     """Programs are told the same."""
-    facts = run_forked(system, "route", "1337:8/9.1", "--json").json
+    facts = system.run("route", "1337:8/9.1", "--json").json
     assert (facts["verdict"], facts["line"], len(facts["passed_over"])) == ("routed", 2, 1)
     (link,) = facts["links"]
     assert (link["link"], link["network"], link["flavour"], link["direct"]) == (HUB, "tqwnet", "crash", False)
@@ -60,13 +59,13 @@ def test_as_json(system: Node) -> None:
 )
 def test_ways(system: Node, words: tuple[str, ...], code: int, verdict: str) -> None:
     """The exit code says whether there is a way."""
-    result = run_forked(system, "route", *words, "--json")
+    result = system.run("route", *words, "--json")
     assert (result.code, result.json["verdict"]) == (code, verdict)
 
 
 def test_no_address(system: Node) -> None:
     """What is no address is told, with the exit code of wrong usage."""
-    result = run_forked(system, "route", "nowhere")
+    result = system.run("route", "nowhere")
     assert result.code == USAGE
     assert "'nowhere' is not an FTN address" in result.stderr
 
@@ -83,12 +82,10 @@ def test_no_address(system: Node) -> None:
 )
 def test_from_a_system(system: Node, sender: str, inbound: str, verdict: str) -> None:
     """It matters from where a netmail comes, and how; links give the password they have."""
-    result = run_forked(
-        system, "explain", "--netmail", "1337:2/2", "--from", sender, "--inbound", inbound, "--json"
-    )  # fmt: skip
+    result = system.run("explain", "--netmail", "1337:2/2", "--from", sender, "--inbound", inbound, "--json")
     assert (result.code, result.json["verdict"]) == (DONE, verdict)
-    assert f"{sender}, {inbound} inbound: {verdict} (" in run_forked(
-        system, "explain", "--netmail", "1337:2/2", "--from", sender, "--inbound", inbound
+    assert f"{sender}, {inbound} inbound: {verdict} (" in system.run(
+        "explain", "--netmail", "1337:2/2", "--from", sender, "--inbound", inbound
     ).stdout  # fmt: skip
 
 
@@ -96,7 +93,7 @@ def test_explain_a_packet(system: Node, tmp_path: Path) -> None:
     """Of netmail in a packet it is told who gets it, and how urgently."""
     path = tmp_path / "letters.pkt"
     path.write_bytes(packet([letter(addressee="1337:2/2", author=DOWN)], sender=DOWN))
-    result = run_forked(system, "explain", str(path))
+    result = system.run("explain", str(path))
     assert result.code == DONE
     assert "netmail: routed (netmail to another system, sent on to a link)" in result.stdout
     assert "      not kept here\n      sent on to 1337:1/100, crash\n" in result.stdout

@@ -13,7 +13,6 @@ import pytest
 from tests.corpus import HUB, message, packet
 from tests.packets import messages_in, packets_in
 from tests.peers.daemon import DONE, Node, node
-from tests.peers.forks import run_forked
 
 if TYPE_CHECKING:
     from tests.peers.daemon import Daemon
@@ -55,13 +54,13 @@ def bring(system: Node, *given: int, body: bytes = b"Hello\r") -> None:
 
 def toss(system: Node) -> None:
     """Toss once, and find that all is well."""
-    result = run_forked(system, "toss")
+    result = system.toss()
     assert result.code == DONE, result.stdout + result.stderr
 
 
 def staged(system: Node, link: str) -> int:
     """Ask the node how many packets for a link are not yet where its mailer finds them."""
-    (row,) = [row for row in run_forked(system, "queue", "--json").json if row["address"] == link]
+    (row,) = [row for row in system.run("queue", "--json").json if row["address"] == link]
     return int(row["staged"]["packets"])
 
 
@@ -118,12 +117,12 @@ def test_forty_bundles_in_a_day(hub: Node) -> None:
         bring(hub, number, body=body)
         toss(hub)
         if number in {NAMES_A_DAY - 1, NAMES_A_DAY, BUNDLES}:
-            assert (ALARM in run_forked(hub, "status").stdout) == (number >= NAMES_A_DAY)
+            assert (ALARM in hub.run("status").stdout) == (number >= NAMES_A_DAY)
     files = waiting(hub, LOCKED)
     assert len({path.name for path in files}) == len(files) == BUNDLES
     assert len({path.stem for path in files}) == 1 + BUNDLES - NAMES_A_DAY
     assert numbers(files) == [f"{number:08x}" for number in range(1, BUNDLES + 1)]
-    assert BARE not in run_forked(hub, "status").stdout.partition("LINK")[0]
+    assert BARE not in hub.run("status").stdout.partition("LINK")[0]
 
 
 def test_names_of_sent_bundles_are_not_given_again(hub: Node) -> None:
@@ -139,4 +138,4 @@ def test_names_of_sent_bundles_are_not_given_again(hub: Node) -> None:
         bundle.unlink()
         (hub.outbound / FLOWS[LOCKED]).unlink()
     assert len(set(names)) == BUNDLES
-    assert ALARM in run_forked(hub, "status").stdout
+    assert ALARM in hub.run("status").stdout

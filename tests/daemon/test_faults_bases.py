@@ -12,7 +12,6 @@ from tests.daemon.troubles import free_port, sections, witnessed
 from tests.mail import message, packet
 from tests.observe import nothing_waits
 from tests.peers.daemon import DONE, node
-from tests.peers.forks import run_forked
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -82,8 +81,8 @@ def test_killed_while_a_base_is_broken(tmp_path: Path) -> None:
         daemon.wait_for(lambda: '"batch_parked"' in daemon.log, what="the parked batch")
         daemon.kill()
     header.write_bytes(good)
-    assert run_forked(system, "toss").code == DONE
-    assert run_forked(system, "toss").code == DONE
+    assert system.toss().code == DONE
+    assert system.toss().code == DONE
     assert held(system, AREA) == 2
     assert nothing_waits(system)
 

@@ -15,7 +15,6 @@ from tests.mail import message, packet
 from tests.observe import nothing_waits
 from tests.peers.daemon import DONE, FAILED, node
 from tests.peers.faulty import Control
-from tests.peers.forks import run_forked
 from tosser.state.state import DATABASE_NAME
 
 if TYPE_CHECKING:
@@ -92,7 +91,7 @@ def test_a_damaged_database(tmp_path: Path, damage: Callable[[Path], None]) -> N
     """The daemon refuses it with 1 and a sentence that says what to do, touches no mail, and works with the backup."""
     system = node(tmp_path, areas=[AREA])
     system.deliver(mail(1))
-    assert run_forked(system, "toss").code == DONE
+    assert system.toss().code == DONE
     database = system.state / DATABASE_NAME
     backup = database.read_bytes()
     damage(database)
@@ -107,7 +106,7 @@ def test_a_damaged_database(tmp_path: Path, damage: Callable[[Path], None]) -> N
     for path in system.state.glob(f"{DATABASE_NAME}-*"):
         path.unlink()
     database.write_bytes(backup)
-    assert run_forked(system, "toss").code == DONE
+    assert system.toss().code == DONE
     assert held(system, AREA) == 2
     assert {name: entry.state for name, entry in ledger_of(system).items()} == {
         "00000001.pkt": "tossed", "00000002.pkt": "duplicate", "00000003.pkt": "tossed",
@@ -125,7 +124,7 @@ def test_a_toss_looks_too_after_a_crash(tmp_path: Path) -> None:
     sqlite3.connect(database).execute("PRAGMA wal_checkpoint(TRUNCATE)").close()
     spoil_page(database)
     (system.state / f"{DATABASE_NAME}-wal").touch()
-    result = run_forked(system, "toss")
+    result = system.toss()
     assert result.code == FAILED
     assert "it is damaged" in result.stderr.splitlines()[-1]
 
@@ -134,12 +133,12 @@ def test_without_the_database(tmp_path: Path) -> None:
     """With the database moved away the tosser begins anew: mail goes on, and what was seen before is stored again."""
     system = node(tmp_path, areas=[AREA])
     system.deliver(mail(1))
-    assert run_forked(system, "toss").code == DONE
+    assert system.toss().code == DONE
     for path in system.state.glob(f"{DATABASE_NAME}*"):
         path.rename(tmp_path / path.name)
     system.deliver(mail(1), "00000002.pkt")
     system.deliver(mail(2), "00000003.pkt")
-    assert run_forked(system, "toss").code == DONE
+    assert system.toss().code == DONE
     assert held(system, AREA) == 3
 
 

@@ -15,7 +15,6 @@ from tests.netmail import attached, change, flow_of, in_base, in_transit, letter
 from tests.nodelists import nodelist
 from tests.packets import number
 from tests.peers.daemon import DONE, node
-from tests.peers.forks import run_forked
 from tosser.address import Address
 from tosser.cli.status import gather
 from tosser.codec.jam import JamAttribute
@@ -162,10 +161,10 @@ def test_held_goes_on_once_there_is_a_way(system: Node) -> None:
     """When the configuration has a route for it, a held letter leaves by itself, once, as it came."""
     raw = letter(addressee="1337:2/2", author=DOWN)
     toss(system, raw, sender=DOWN)
-    assert "0 to us, 0 sent on, 1 in transit (1 no-route)" in run_forked(system, "status").stdout
-    (row,) = run_forked(system, "netmail", "list", "--json").json
+    assert "0 to us, 0 sent on, 1 in transit (1 no-route)" in system.run("status").stdout
+    (row,) = system.run("netmail", "list", "--json").json
     assert (row["reason"], row["from"], row["to"]) == ("no-route", f"{DOWN}@tqwnet", "1337:2/2@tqwnet")
-    assert "  no-route  " in run_forked(system, "netmail", "list").stdout
+    assert "  no-route  " in system.run("netmail", "list").stdout
     toss_again(system)
     change(system, routes=[{"match": "1337:*", "via": HUB}])
     for _ in range(3):
@@ -206,7 +205,7 @@ def test_the_nodelist_of_the_configuration(system: Node) -> None:
     toss(system, *letters, sender=DOWN)
     assert [message.msgid for message in sent(system, HUB)] == [f"{DOWN} 00000001"]
     assert held(system) == {"no-route": 1}
-    assert run_forked(system, "route", "1337:1/202", "--json").json["links"][0]["link"] == HUB
+    assert system.run("route", "1337:1/202", "--json").json["links"][0]["link"] == HUB
 
 
 def key_of(entry: NodeEntry) -> tuple[int, int, int, int]:
@@ -218,10 +217,10 @@ def key_of(entry: NodeEntry) -> tuple[int, int, int, int]:
 def test_a_paused_link(system: Node) -> None:
     """Netmail for a paused link is held, not lost, and leaves when the pause is over."""
     toss_again(system)
-    assert run_forked(system, "link", "pause", DOWN).code == DONE
+    assert system.run("link", "pause", DOWN).code == DONE
     toss(system, letter(addressee=DOWN))
     assert held(system) == {"link-paused": 1}
-    assert run_forked(system, "link", "resume", DOWN).code == DONE
+    assert system.run("link", "resume", DOWN).code == DONE
     toss_again(system)
     assert [message.msgid for message in sent(system, DOWN)] == [f"{HUB} 00000001"]
 

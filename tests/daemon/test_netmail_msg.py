@@ -15,7 +15,6 @@ from tests.mail import HUB, US, packet
 from tests.msgfiles import foreign, msg_files, subjects_in
 from tests.netmail import change, letter, sent
 from tests.peers.daemon import DONE, USAGE, node
-from tests.peers.forks import run_forked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -115,7 +114,7 @@ def test_killed_at_every_step(system: Node) -> None:
 def test_commands(system: Node) -> None:
     """Commands that look into the netmail base find what is there; those for JAM bases say why they pass it over."""
     toss(system, letter())
-    found = run_forked(system, "trace", f"{HUB} 00000001", "--json").json["found"]
+    found = system.run("trace", f"{HUB} 00000001", "--json").json["found"]
     assert [(each["base"], each["number"], each["in_base"]) for each in found] == [
         (f"{system.bases / 'mail'}", 1, True)
     ]
@@ -123,18 +122,18 @@ def test_commands(system: Node) -> None:
     assert asked.code == DONE
     toss(system)
     assert subjects_in(system.bases / "mail") == ["Hello", "Re: Hello"]
-    listed = run_forked(system, "base", "list", "netmail", "--json")
+    listed = system.run("base", "list", "netmail", "--json")
     assert (listed.code, listed.json) == (DONE, [])
     assert listed.stderr == "tosser: netmail is in *.MSG files, which need no looking after; it is passed over\n"
-    everything = run_forked(system, "base", "check")
+    everything = system.run("base", "check")
     assert (everything.code, everything.stderr) == (DONE, listed.stderr)
-    assert run_forked(system, "base", "check", "NOWHERE").code == USAGE
+    assert system.run("base", "check", "NOWHERE").code == USAGE
 
 
 def test_the_directory_cannot_be_used(system: Node) -> None:
     """A check of the configuration finds a file where the directory should be."""
-    assert "netmail.path" not in run_forked(system, "check").stdout
+    assert "netmail.path" not in system.run("check").stdout
     system.bases.mkdir()
     (system.bases / "mail").write_bytes(b"")
-    told = run_forked(system, "check")
+    told = system.run("check")
     assert f"netmail.path: {system.bases / 'mail'} is not a directory" in told.stdout + told.stderr

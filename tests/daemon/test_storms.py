@@ -12,7 +12,6 @@ from tests.inbound.bundles import zip_of
 from tests.mail import HUB, message, packet
 from tests.observe import nothing_waits
 from tests.peers.daemon import DONE, SET_ASIDE, node
-from tests.peers.forks import run_forked
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,7 +42,7 @@ def stormy_node(root: Path, limits: dict[str, int], **more: Any) -> Node:  # noq
 
 def waiting(system: Node) -> dict[str, Any]:
     """Tell what ``link show`` says of the hold of the link."""
-    found: dict[str, Any] = run_forked(system, "link", "show", STORMY, "--json").json["held"]
+    found: dict[str, Any] = system.run("link", "show", STORMY, "--json").json["held"]
     return found
 
 
@@ -68,7 +67,7 @@ def test_too_many_messages(tmp_path: Path, broker: Mosquitto) -> None:
         ]  # fmt: skip
         witness.subscriber.wait_until(lambda _: witness.subscriber.on(LINK_STATE)[-1].json["data"]["held"])
 
-        assert run_forked(system, "link", "release", STORMY).stdout == f"{STORMY} is no longer on hold\n"
+        assert system.run("link", "release", STORMY).stdout == f"{STORMY} is no longer on hold\n"
         witness.daemon.wait_for(lambda: nothing_waits(system), what="what waited")
         witness.wait_ended(SUBJECT)
         witness.subscriber.wait_until(lambda _: not witness.subscriber.on(LINK_STATE)[-1].json["data"]["held"])
@@ -82,27 +81,27 @@ def test_too_many_duplicates(tmp_path: Path) -> None:
     """Duplicates have a limit of their own; what waits survives restarts and is not counted again when released."""
     system = stormy_node(tmp_path, {"max_dupes_per_hour": LIMIT})
     system.deliver(mail(STORMY, *range(1, LIMIT + 2)), "00000001.pkt")
-    assert run_forked(system, "toss").code == DONE
+    assert system.toss().code == DONE
     system.deliver(mail(STORMY, *range(1, LIMIT + 2)), "00000002.pkt")
-    assert run_forked(system, "toss").code == DONE
+    assert system.toss().code == DONE
     for number in range(3, 6):
         system.deliver(mail(STORMY, *range(1, LIMIT + 2)), f"{number:08x}.pkt")
     system.deliver(mail(STORMY, 500), "gr\xfc\xdfe 6.pkt")
-    result = run_forked(system, "toss")
+    result = system.toss()
     assert result.code == SET_ASIDE
     assert result.stdout == "files: none; messages: none; set aside: 0; on hold: 4 files\n"
-    assert run_forked(system, "toss").code == SET_ASIDE
-    status = run_forked(system, "status")
+    assert system.toss().code == SET_ASIDE
+    status = system.run("status")
     assert status.code == SET_ASIDE
     assert f"on hold     {STORMY} in tqwnet, since " in status.stdout
     assert "by auto: 4 files wait" in status.stdout
-    shown = run_forked(system, "link", "show", STORMY).stdout
+    shown = system.run("link", "show", STORMY).stdout
     assert f"it sent {LIMIT + 1} duplicates within an hour, and the limit is {LIMIT}; 4 files wait" in shown
-    (row,) = [line for line in run_forked(system, "link", "list", "--json").json if line["address"] == STORMY]
+    (row,) = [line for line in system.run("link", "list", "--json").json if line["address"] == STORMY]
     assert row["held"]["files"] == 4
 
-    assert run_forked(system, "link", "release", STORMY).code == DONE
-    assert run_forked(system, "toss").code == DONE
+    assert system.run("link", "release", STORMY).code == DONE
+    assert system.toss().code == DONE
     assert nothing_waits(system)
     assert held(system, AREA) == LIMIT + 2
     counters = system.status()["counters"]
@@ -115,12 +114,12 @@ def test_a_large_packet_is_stopped_in_the_middle(tmp_path: Path) -> None:
     system = stormy_node(tmp_path, {"max_messages_per_hour": LIMIT}, toss=QUICK | {"batch_messages": 10})
     system.deliver(mail(STORMY, *range(100)), "00000001.pkt")
     system.deliver(mail(CALM, 200), "00000002.pkt")
-    result = run_forked(system, "toss")
+    result = system.toss()
     assert result.code == SET_ASIDE
     assert held(system, AREA) == LIMIT + 10 + 1
     assert waiting(system)["files"] == 1
-    assert run_forked(system, "link", "release", STORMY).code == DONE
-    assert run_forked(system, "toss").code == DONE
+    assert system.run("link", "release", STORMY).code == DONE
+    assert system.toss().code == DONE
     assert held(system, AREA) == 101
     assert {name: entry.counts for name, entry in ledger_of(system).items()} == {
         "00000001.pkt": {"accepted": 100}, "00000002.pkt": {"accepted": 1},
@@ -130,15 +129,15 @@ def test_a_large_packet_is_stopped_in_the_middle(tmp_path: Path) -> None:
 def test_by_command(tmp_path: Path) -> None:
     """A person puts a link on hold, too; who only says that he is the link is judged as ever."""
     system = node(tmp_path, areas=[AREA], links={HUB: "", STORMY: "GEHEIM"}, toss=QUICK)
-    assert run_forked(system, "link", "hold", STORMY, "--why", "asked for it").stdout == f"{STORMY} is on hold\n"
-    assert run_forked(system, "link", "hold", STORMY).stdout == f"{STORMY} was already on hold\n"
+    assert system.run("link", "hold", STORMY, "--why", "asked for it").stdout == f"{STORMY} is on hold\n"
+    assert system.run("link", "hold", STORMY).stdout == f"{STORMY} was already on hold\n"
     proven = packet([message(AREA, number=1, sender=STORMY)], sender=STORMY, password=b"GEHEIM")
     system.deliver(proven, "00000001.pkt")
     system.deliver(mail(STORMY, 2), "00000002.pkt", system.insecure)
-    assert run_forked(system, "toss").code == SET_ASIDE
+    assert system.toss().code == SET_ASIDE
     assert {name: entry.reason for name, entry in ledger_of(system).items()} == {"00000002.pkt": "missing-password"}
     assert waiting(system)["why"] == "asked for it"
-    assert run_forked(system, "link", "release", STORMY).stdout == f"{STORMY} is no longer on hold\n"
-    assert run_forked(system, "link", "release", STORMY).stdout == f"{STORMY} was not on hold\n"
-    assert run_forked(system, "toss").code == DONE
+    assert system.run("link", "release", STORMY).stdout == f"{STORMY} is no longer on hold\n"
+    assert system.run("link", "release", STORMY).stdout == f"{STORMY} was not on hold\n"
+    assert system.toss().code == DONE
     assert held(system, AREA) == 1

@@ -19,7 +19,6 @@ from tests.corpus import US as NODE
 from tests.packets import HEADER_FIELDS, Taken, header_of, messages_in, number
 from tests.peers.crashmail import Crashmail, CrashmailLink
 from tests.peers.daemon import DONE, node
-from tests.peers.forks import run_forked
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -130,7 +129,7 @@ def sent_on(root: Path, place: Place, data: bytes) -> tuple[bytes, bytes]:
         networks={"tqwnet": {"zones": [1337, 1338]}},
     )
     ours.deliver(data)
-    assert run_forked(ours, "toss").code == DONE
+    assert ours.toss().code == DONE
     (our_packet,) = (path for out in ours.root.glob("out*") for path in out.rglob("*.pkt"))
     return other, our_packet.read_bytes()
 

@@ -18,7 +18,6 @@ from tests.packets import HEADER_FIELDS, messages_in, packets_in
 from tests.peers.binkd import Domain
 from tests.peers.crashmail import Crashmail, CrashmailLink
 from tests.peers.daemon import DONE, Node, node
-from tests.peers.forks import run_forked
 from tests.peers.mailer import Mailer, Station
 
 if TYPE_CHECKING:
@@ -57,7 +56,7 @@ class Chain:
 
     def toss(self) -> None:
         """Toss at our system."""
-        result = run_forked(self.system, "toss")
+        result = self.system.toss()
         assert result.code == DONE, result.stdout
 
 

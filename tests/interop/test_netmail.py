@@ -11,7 +11,6 @@ from tests.netmail import change, in_base, letter
 from tests.peers.binkd import Domain
 from tests.peers.crashmail import Crashmail, CrashmailLink
 from tests.peers.daemon import DONE, node
-from tests.peers.forks import run_forked
 from tests.peers.hubs import Hubs, Wire, plain
 from tests.peers.mailer import Mailer, Station
 from tosser.codec.kludge import find_value, find_values
@@ -132,7 +131,7 @@ def test_crashmail_above_and_below(tmp_path: Path) -> None:
         (below.inbound / "00000001.pkt").write_bytes(packet(up, sender=FAR, dest=BELOW))
         printed = [above.toss(), below.toss()]
         assert mailer.carry().files, printed
-        result = run_forked(system, "toss")
+        result = system.toss()
         assert result.code == DONE, result.stdout
         assert mailer.carry().files, result.stdout
         printed += [above.toss(), below.toss()]

@@ -20,7 +20,6 @@ from tests.mail import split_address
 from tests.packets import header_of, messages_in, number, packets_in
 from tests.peers.crashmail import Crashmail, CrashmailLink
 from tests.peers.daemon import DONE, Node, node
-from tests.peers.forks import run_forked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -114,7 +113,7 @@ def fan(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FanOut]:
         entry["archiver"], entry["packet_type"] = kind_of(entry["address"])
     system.config.write_text(yaml.safe_dump(document, sort_keys=False), "utf-8")
     corpus = make_packets(system.secure, messages=MESSAGES, packets=20, areas=AREAS, body_median=300)
-    result = run_forked(system, "toss")
+    result = system.toss()
     assert result.code == DONE, result.stderr
     yield FanOut(system, corpus, {link: read_sent(system, link) for link in LINKS})
     shutil.rmtree(root)  # some hundred megabytes
@@ -188,7 +187,7 @@ def test_crashmail_reads_all_of_it(fan: FanOut, link: str) -> None:
 def test_packet_show_reads_it(fan: FanOut) -> None:
     """Our own command finds nothing wrong with the first and the last file of a link of each kind."""
     sent = [fan.sent[link].files for link in LINKS[:KIND_COUNT]]
-    result = run_forked(fan.system, "packet", "show", *(str(path) for files in sent for path in (files[0], files[-1])))
+    result = fan.system.run("packet", "show", *(str(path) for files in sent for path in (files[0], files[-1])))
 
     assert (result.code, result.stderr) == (DONE, "")
     assert result.stdout.count("MSGID") > KIND_COUNT

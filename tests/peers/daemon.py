@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from tests.corpus import HUB, US, area_description, area_tags
+from tests.peers.forks import can_fork, run_forked
 from tests.peers.programs import require_own
 
 if TYPE_CHECKING:
@@ -106,8 +107,14 @@ class Node:
 
     def run(self, *arguments: str, stdin: bytes | None = None) -> Result:
         """Run one command to its end; a daemon is started with `start`."""
+        words = self.command(*arguments)
+        if not self.program and can_fork():
+            code, *outputs = run_forked(
+                words, stdin=stdin, environment=self._env(), directory=self.root, seconds=COMMAND_SECONDS
+            )
+            return Result(code, *(output.decode("utf-8") for output in outputs))
         done = subprocess.run(
-            self.command(*arguments),
+            words,
             input=stdin,
             stdin=subprocess.DEVNULL if stdin is None else None,
             capture_output=True,

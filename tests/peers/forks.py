@@ -1,4 +1,4 @@
-"""Commands of tosser in processes of their own that have all its imports behind them, for tests with many nodes.
+"""Commands of tosser in processes of their own that have all its imports behind them: a start takes most of their time.
 
 Each is forked from a process that did nothing but import; what it does, and that it ends, is as from the command line.
 """
@@ -8,47 +8,67 @@ from __future__ import annotations
 import multiprocessing
 import os
 import sys
+import tempfile
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.peers.daemon import COMMAND_SECONDS, Result
 from tosser.cli.main import COMMANDS
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from tests.peers.daemon import Node
+    from collections.abc import Mapping, Sequence
 
 _FORKS = multiprocessing.get_context("forkserver")
 _FORKS.set_forkserver_preload(
     [*(f"tosser.cli.{name}" for name in ("files", *COMMANDS)), "tosser.daemon.oneshot", "yaml", "isal.isal_zlib"]
 )
+_MEASURED = "COVERAGE_PROCESS_CONFIG"
 
 
-def run_forked(system: Node, *arguments: str) -> Result:
-    """Run one command of a node to its end, as `Node.run` does."""
-    outputs = system.root / "forked.out", system.root / "forked.err"
-    command = system.command(*arguments)
-    process = _FORKS.Process(target=_run, args=(command, outputs, system.environment))
-    process.start()
-    process.join(COMMAND_SECONDS)
-    code = process.exitcode
-    process.kill()
-    process.join()
-    process.close()
-    assert code is not None, f"{command} takes longer than {COMMAND_SECONDS} s"
-    return Result(code, *(path.read_text("utf-8") for path in outputs))
+def can_fork() -> bool:
+    """Tell whether a fork is as good as a start; what ``make coverage`` measures is what is started."""
+    return _MEASURED not in os.environ
 
 
-def _run(command: list[str], outputs: tuple[Path, Path], environment: dict[str, str]) -> None:
+def run_forked(
+    words: Sequence[str], *, stdin: bytes | None, environment: Mapping[str, str], directory: Path, seconds: float
+) -> tuple[int, bytes, bytes]:
+    """Run a command line to its end; gives its exit code and what it wrote to standard output and error.
+
+    Args:
+        words: the program's name and its arguments.
+        stdin: what it reads.
+        environment: all of it.
+        directory: where it runs.
+        seconds: how long it may take.
+    """
+    with tempfile.TemporaryDirectory(prefix="tosser-run-") as scratch:
+        given, *outputs = (Path(scratch) / name for name in ("in", "out", "err"))
+        given.write_bytes(stdin or b"")
+        process = _FORKS.Process(target=_run, args=(list(words), given, outputs, dict(environment), directory))
+        process.start()
+        process.join(seconds)
+        code = process.exitcode
+        process.kill()
+        process.join()
+        process.close()
+        assert code is not None, f"{words} takes longer than {seconds} s"
+        return code, outputs[0].read_bytes(), outputs[1].read_bytes()
+
+
+def _run(words: list[str], given: Path, outputs: Sequence[Path], environment: dict[str, str], directory: Path) -> None:
     """Be the command."""
+    os.environ.clear()
     os.environ.update(environment)
     time.tzset()
+    os.chdir(directory)
+    os.dup2(os.open(given, os.O_RDONLY), 0)
+    sys.stdin = os.fdopen(0, encoding="utf-8", closefd=False)
     for number, path in enumerate(outputs, start=1):
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         os.dup2(descriptor, number)
         os.close(descriptor)
-    sys.argv = command
+    sys.argv = words
     from tosser.cli.main import main  # noqa: PLC0415 - here it costs nothing, elsewhere a second
 
     main()

@@ -20,7 +20,6 @@ from tests.mail import authored, message, packet, split_address
 from tests.observe import nothing_waits, stored
 from tests.peers.binkd import NO_DEFAULT_ZONE, Binkd, Domain, Remote
 from tests.peers.daemon import DONE, Node, node
-from tests.peers.forks import run_forked
 from tests.peers.mailer import Mailer, Station
 from tosser.codec.kludge import find_value
 from tosser.stores.jam_reader import JamReader
@@ -294,7 +293,7 @@ class Hubs:
 
 
 def _toss(system: Node) -> Result:
-    return run_forked(system, "toss")
+    return system.toss()
 
 
 def _words(lines: Iterable[bytes]) -> list[str]:
