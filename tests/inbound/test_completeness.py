@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PACKET = packet([packed(b"AREA:TQW_GEN\rHello\r") for _ in range(3)])
+LETTERS = packet([packed(b"AREA:TQW_GEN\r" + b"Hello\r" * 100, to_name=b"n" * 35, subject=b"s" * 71) for _ in range(3)])
 
 
 def _zip(*, comment: bytes = b"", members: int = 2) -> bytes:
@@ -36,20 +37,20 @@ def _told(tmp_path: Path, data: bytes) -> bool:
 
 
 @pytest.mark.parametrize(
-    "data", [PACKET, packet([]), ZIP, _zip(members=500)], ids=["packet", "empty", "zip", "long zip"]
+    "data", [PACKET, LETTERS, packet([]), ZIP, _zip(members=500)], ids=["packet", "letters", "empty", "zip", "long zip"]
 )
 def test_whole_files_look_complete(tmp_path: Path, data: bytes) -> None:
     """A packet up to its terminator and a ZIP up to its end record need not wait."""
     assert _told(tmp_path, data)
 
 
-@pytest.mark.parametrize("data", [PACKET, ZIP], ids=["packet", "zip"])
+@pytest.mark.parametrize("data", [PACKET, LETTERS, ZIP], ids=["packet", "letters", "zip"])
 def test_no_cut_looks_complete(tmp_path: Path, data: bytes) -> None:
     """At no moment of a transfer does the part that has arrived look complete."""
     assert not any(_told(tmp_path, data[:length]) for length in range(len(data)))
 
 
-@pytest.mark.parametrize("data", [PACKET, ZIP], ids=["packet", "zip"])
+@pytest.mark.parametrize("data", [PACKET, LETTERS, ZIP], ids=["packet", "letters", "zip"])
 def test_reserved_room_does_not_look_complete(tmp_path: Path, data: bytes) -> None:
     """A file whose writer has reserved its room beforehand does not look complete before its last byte has arrived."""
     assert not any(_told(tmp_path, data[:length].ljust(len(data) + 64, b"\0")) for length in range(len(data) + 1))
@@ -76,10 +77,12 @@ def test_odd_files_do_not_look_complete(tmp_path: Path, data: bytes) -> None:
 
 
 def test_large_files_are_not_walked(tmp_path: Path) -> None:
-    """A packet that takes long to read is not read at all, though it is whole."""
-    data = packet([packed(b"x" * 4_000_000) for _ in range(3)])
+    """A packet that takes long to read is complete if its end says so, and else has to lie still."""
+    texts = [b"x" * 4_000_000 for _ in range(3)]
+    data = packet([packed(text) for text in texts])
     assert len(data) > LARGEST
-    assert not _told(tmp_path, data)
+    assert _told(tmp_path, data)
+    assert not _told(tmp_path, packet([packed(text) for text in (*texts, b"short")]))
 
 
 def test_links_and_special_files_are_not_read(tmp_path: Path) -> None:

@@ -22,7 +22,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 LARGEST = 8 * 1024 * 1024
-"""Files of more bytes are not read: that would take as long as they take to settle."""
+"""Packets of more bytes are not walked: that would take as long as they take to settle."""
+_PACKET_TAIL = 16 * 1024
+_SURELY_TEXT = 512
+"""Bytes without NUL; no field of a message that is not its text has as many, even where software writes too much."""
+_END_OF_TEXT = b"\0" + TERMINATOR
 _ZIP_TAIL = 256 * 1024
 
 
@@ -35,7 +39,7 @@ def looks_complete(path: Path | str) -> bool:
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode) or not 0 < status.st_size <= LARGEST:
+        if not stat.S_ISREG(status.st_mode):
             return False
         kind = identify(os.pread(descriptor, HEAD_SIZE, 0))
         if kind is ArchiveType.PACKET:
@@ -49,6 +53,23 @@ def looks_complete(path: Path | str) -> bool:
 
 
 def _packet_is_whole(descriptor: int, size: int) -> bool:
+    """Look at the end of a packet, and if that does not tell, at all of it."""
+    if _ends_after_a_text(os.pread(descriptor, _PACKET_TAIL, max(0, size - _PACKET_TAIL))):
+        return True
+    return size <= LARGEST and _walk(descriptor, size)
+
+
+def _ends_after_a_text(tail: bytes) -> bool:
+    """Tell whether bytes end with a text, its NUL and the terminator.
+
+    So many bytes without NUL can only be in a text. What follows the NUL of a text is the next message, which begins
+    with 02 hex, or the terminator. Room that a writer has reserved is not mistaken for that: it has more zeros.
+    """
+    end = len(tail) - len(_END_OF_TEXT)
+    return tail.endswith(_END_OF_TEXT) and end - tail.rfind(b"\0", 0, end) > _SURELY_TEXT
+
+
+def _walk(descriptor: int, size: int) -> bool:
     """Walk a packet without its last word: only if the terminator is that word is there none before it.
 
     Writers that reserve room fill it with zeros, so a terminator further up proves nothing.
