@@ -6,12 +6,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from tosser.rules.decision import Decision
 from tosser.state import dupes
-from tosser.state.database import Database
 from tosser.state.state import State
 
 if TYPE_CHECKING:
@@ -76,30 +73,14 @@ def test_first_time_counts(state: State) -> None:
     assert state.keep_house({TECH: 3 * DAY}, 0, 90, now=6 * DAY) == 1
 
 
-def test_forgetting_needs_no_scan(tmp_path: Path) -> None:
-    """Old keys are found by an index, however long the history is."""
-    database = Database(tmp_path / "tosser.db")
-    plan = database.call(
-        lambda connection: connection.execute(
-            "EXPLAIN QUERY PLAN DELETE FROM dupes WHERE area = 1 AND seen < 1"
-        ).fetchall()
-    )
-    assert [row[3] for row in plan] == ["SEARCH dupes USING COVERING INDEX dupes_old (area=? AND seen<?)"]
-    database.close()
-
-
-@given(st.lists(st.lists(st.tuples(st.sampled_from([TECH, GEN, OTHER]), st.integers(0, 40)), max_size=12), max_size=5))
-def test_history_is_a_set(
-    tmp_path_factory: pytest.TempPathFactory, batches: list[list[tuple[tuple[str, str], int]]]
-) -> None:
-    """In whatever order and however often keys come, exactly those that came are known."""
-    database = Database(tmp_path_factory.mktemp("dupes") / "tosser.db")
-    seen: set[bytes] = set()
-    for batch in batches:
-        database.call(dupes.remember, [(*area, key(number)) for area, number in batch], 1.0)
-        seen.update(key(number) for _, number in batch)
-        assert database.call(dupes.known, map(key, range(50))) == seen
-    database.close()
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 100])
+def test_forgetting_goes_through_all(state: State, monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+    """However few keys are looked at in one transaction, all old ones go."""
+    monkeypatch.setattr(dupes, "SLICE", size)
+    remember(state, TECH, range(0, 14, 2), seen=1 * DAY)
+    remember(state, TECH, range(1, 14, 2), seen=8 * DAY)
+    assert state.keep_house({TECH: 3 * DAY}, 0, 90, now=10 * DAY) == 7
+    assert state.known_dupes(map(key, range(14))) == set(map(key, range(1, 14, 2)))
 
 
 def test_decision_is_not_changed(state: State) -> None:

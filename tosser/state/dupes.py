@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 _ASKED = 500
 """Keys asked for at a time, which takes a third of what it takes one by one; SQLite has room for 999 everywhere."""
+SLICE = 100_000
+"""Keys looked at in one transaction of housekeeping: others wait for it, some tenth of a second."""
 
 
 def known(connection: sqlite3.Connection, keys: Iterable[bytes]) -> set[bytes]:
@@ -56,17 +58,31 @@ def area_id(connection: sqlite3.Connection, network: str, tag: str) -> int:
     return int(row)
 
 
-def forget(connection: sqlite3.Connection, histories: Mapping[tuple[str, str], int], default: int, now: float) -> int:
-    """Drop the keys older than the history of their area (seconds); returns how many went.
+def forget_some(
+    connection: sqlite3.Connection, histories: Mapping[tuple[str, str], int], default: int, now: float, after: bytes
+) -> tuple[int, bytes]:
+    """Drop, of the next keys, those that are older than the history of their area (seconds).
+
+    There is no index by age: keeping one would cost every message more than looking at all keys once an hour does.
 
     Args:
         connection: the database.
         histories: seconds by (network, tag).
         default: seconds for areas that are no longer configured.
         now: Unix seconds.
+        after: looks at what follows this key.
+
+    Returns:
+        How many went, and the last key looked at; empty when it was the last of all.
     """
-    gone = 0
-    for area, network, tag in connection.execute("SELECT id, network, tag FROM areas").fetchall():
-        limit = int(now) - histories.get((network, tag), default)
-        gone += connection.execute("DELETE FROM dupes WHERE area = ? AND seen < ?", (area, limit)).rowcount
-    return gone
+    areas = connection.execute("SELECT id, network, tag FROM areas").fetchall()
+    limits = {area: int(now) - histories.get((network, tag), default) for area, network, tag in areas}
+    last = connection.execute("SELECT key FROM dupes WHERE key > ? ORDER BY key LIMIT 1 OFFSET ?", (after, SLICE - 1))
+    (end,) = last.fetchone() or (b"",)
+    rows = connection.execute(
+        "SELECT key, area, seen FROM dupes WHERE key > ? AND seen < ? AND (key <= ? OR ? = x'')",
+        (after, max(limits.values(), default=0), end, end),
+    )
+    old = [(key,) for key, area, seen in rows if seen < limits[area]]
+    connection.executemany("DELETE FROM dupes WHERE key = ?", old)
+    return len(old), end

@@ -411,7 +411,12 @@ class State:
 
     def keep_house(self, histories: Mapping[tuple[str, str], int], default: int, ledger_days: int, now: float) -> int:
         """Drop dupe keys, ledger lines and notes of answers that are too old; returns how many keys went."""
-        return self._database.call(_keep_house, histories, default, now - ledger_days * 86400, now)
+        self._database.call(_keep_house, now - ledger_days * 86400, now)
+        gone, last = self._database.call(dupes.forget_some, histories, default, now, b"")
+        while last:
+            more, last = self._database.call(dupes.forget_some, histories, default, now, last)
+            gone += more
+        return gone
 
 
 def _applied(connection: sqlite3.Connection, batch: int, results: Results) -> None:
@@ -461,12 +466,9 @@ def _overview(connection: sqlite3.Connection) -> Overview:
     )  # fmt: skip
 
 
-def _keep_house(
-    connection: sqlite3.Connection, histories: Mapping[tuple[str, str], int], default: int, before: float, now: float
-) -> int:
+def _keep_house(connection: sqlite3.Connection, before: float, now: float) -> None:
     ledger.prune(connection, before)
     holds.forget(connection, now)
     moments.note_housekeeping(connection, now)
     answers.forget(connection, before)
     traces.forget(connection, now - TRACE_DAYS * 86400)
-    return dupes.forget(connection, histories, default, now)
