@@ -257,6 +257,7 @@ def test_older_database(tmp_path: Path) -> None:
         connection.execute(f"ALTER TABLE batches DROP COLUMN {column}")
     connection.execute("ALTER TABLE outbox DROP COLUMN retain")
     connection.execute("ALTER TABLE conditions DROP COLUMN changed")
+    connection.execute("CREATE INDEX dupes_old ON dupes (area, seen)")
     connection.execute("PRAGMA user_version = 1")
     connection.commit()
     connection.close()
