@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from tosser.reason import Reason
+    from tosser.reason import PostReason, Reason
 
 
 class TosserError(Exception):
@@ -197,7 +197,17 @@ class BrokerError(TosserError):
 
 
 class PostError(TosserError):
-    """A message cannot be posted as it was asked for; nothing was."""
+    """A message cannot be posted as it was asked for; nothing was.
+
+    Attributes:
+        what: why, as a sentence without full stop.
+        reason: the same as a code.
+    """
+
+    def __init__(self, what: str, reason: PostReason) -> None:
+        self.what = what
+        self.reason = reason
+        super().__init__(what)
 
 
 class PublishRefused(TosserError):  # noqa: N818 - the broker's answer, not our mistake

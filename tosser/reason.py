@@ -96,6 +96,49 @@ class Reason(StrEnum):
         return self in _HELD
 
 
+class PostReason(StrEnum):
+    """Why a message was not posted, or a request to post one was not carried out."""
+
+    # --- a request that cannot be read
+    REQUEST_TOO_LARGE = "request-too-large"
+    MALFORMED = "malformed"
+    UNKNOWN_FIELD = "unknown-field"
+    MISSING_FIELD = "missing-field"
+    WRONG_TYPE = "wrong-type"
+    BAD_ID = "bad-id"
+    # --- a request that must not be carried out
+    NOT_AUTHORISED = "not-authorised"
+    ID_REUSED = "id-reused"
+    MAY_NOT_WRITE = "may-not-write"
+    MAY_NOT_SEND_NETMAIL = "may-not-send-netmail"
+    MAY_NOT_SIGN = "may-not-sign"
+    RATE_LIMIT = "rate-limit"
+    # --- a message that cannot be posted
+    NO_PLACE = "no-place"
+    UNKNOWN_AREA = "unknown-area"
+    AMBIGUOUS_AREA = "ambiguous-area"
+    AREA_PAUSED = "area-paused"
+    BAD_ADDRESS = "bad-address"
+    NO_NETWORK = "no-network"
+    NO_TEXT = "no-text"
+    NOT_UTF8 = "not-utf8"
+    TEXT_TOO_LARGE = "text-too-large"
+    BAD_SPLIT = "bad-split"
+    NO_ADDRESSEE = "no-addressee"
+    FIELD_TOO_LONG = "field-too-long"
+    CONTROL_CHARACTER = "control-character"
+    UNKNOWN_CHARSET = "unknown-charset"
+    NOT_IN_CHARSET = "not-in-charset"
+    NO_PARENT = "no-parent"
+    PARENT_UNREADABLE = "parent-unreadable"
+    FAILED = "failed"
+
+    @property
+    def text(self) -> str:
+        """What the code means, for people."""
+        return _POST_TEXTS[self]
+
+
 _STATE_TEXTS = {
     FileState.TOSSED: "read whole; every message has its verdict and is where the verdict says",
     FileState.DUPLICATE: "read whole; every message in it had been seen before, nothing was stored",
@@ -155,6 +198,38 @@ _REASON_TEXTS = {
     Reason.ATTACH_MISSING: "a file that belongs to the netmail has not come",
     Reason.ATTACH_UNSAFE: "the name of an attached file is a path, or hidden, or no name at all",
     Reason.LINK_PAUSED: "the link that the netmail would go to is paused",
+}
+_POST_TEXTS = {
+    PostReason.REQUEST_TOO_LARGE: "the request has more bytes than the limit",
+    PostReason.MALFORMED: "the request is not one JSON object in UTF-8, or has a member twice",
+    PostReason.UNKNOWN_FIELD: "the request has a member that is not known",
+    PostReason.MISSING_FIELD: "the request lacks a member that it must have",
+    PostReason.WRONG_TYPE: "a member of the request has a value of the wrong type",
+    PostReason.BAD_ID: "the id is empty, too long, or has other than printable ASCII characters",
+    PostReason.NOT_AUTHORISED: "there is no such user, or the token is not that of the user",
+    PostReason.ID_REUSED: "the id belongs to another request of this user",
+    PostReason.MAY_NOT_WRITE: "the user may not write to this area",
+    PostReason.MAY_NOT_SEND_NETMAIL: "the user may not send netmail",
+    PostReason.MAY_NOT_SIGN: "the user may not write under this name",
+    PostReason.RATE_LIMIT: "the user has posted as many messages within an hour as it may",
+    PostReason.NO_PLACE: "neither an area nor an address, or both",
+    PostReason.UNKNOWN_AREA: "there is no such area",
+    PostReason.AMBIGUOUS_AREA: "several networks have an area of this tag",
+    PostReason.AREA_PAUSED: "the area is paused",
+    PostReason.BAD_ADDRESS: "what should be an address is none",
+    PostReason.NO_NETWORK: "the address belongs to no network of ours, or to several",
+    PostReason.NO_TEXT: "there is no text",
+    PostReason.NOT_UTF8: "the text is not UTF-8",
+    PostReason.TEXT_TOO_LARGE: "the text has more bytes than the limit",
+    PostReason.BAD_SPLIT: "the size of the parts is too small",
+    PostReason.NO_ADDRESSEE: "a netmail without addressee",
+    PostReason.FIELD_TOO_LONG: "a name or the subject is longer than its field",
+    PostReason.CONTROL_CHARACTER: "a name or the subject has a control character",
+    PostReason.UNKNOWN_CHARSET: "there is no such character set",
+    PostReason.NOT_IN_CHARSET: "a character is not in the character set",
+    PostReason.NO_PARENT: "the message that is answered is not in our base",
+    PostReason.PARENT_UNREADABLE: "the base that should have the message that is answered cannot be read",
+    PostReason.FAILED: "something failed that should not; the log of the tosser says what",
 }
 _HELD = frozenset(
     {

@@ -97,7 +97,7 @@ def answerable(tmp_path_factory: pytest.TempPathFactory) -> Node:
         (("--area", "TQW_TECH", "--from", "a\rb"), "x", "the author has a control character"),
         (("--area", "TQW_TECH", "--charset", "KLINGON"), "x", "'KLINGON' is no character set"),
         (("--area", "TQW_TECH", "--reply", "1:2/3 0"), "x", "no message 1:2/3 0"),
-        (("--area", "TQW_TECH", "--split", "10"), "x" * 20, "--split takes 1000 bytes or more"),
+        (("--area", "TQW_TECH", "--split", "10"), "x" * 20, "split takes 1000 bytes or more"),
         (("--dest", US), "x", "a netmail needs an addressee"),
         (("--dest", "9:9/9", "--to", "You"), "x", "9:9/9 belongs to no network of ours"),
         (("--dest", "nine", "--to", "You"), "x", "'nine' is not an FTN address"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tosser.config.commands import check_commands
 from tosser.config.complaint import Complaint, Gaps, suggest
 from tosser.config.hooks import check_hooks
 from tosser.config.nodelists import check_nodelists
@@ -123,3 +124,4 @@ def _check_mqtt(config: Config, gaps: Gaps) -> Iterator[Complaint]:
             yield Complaint(("mqtt", "tls"), "cert and key need each other")
     if mqtt.password is not None and mqtt.username is None and not gaps.touch("mqtt", "username"):
         yield Complaint(("mqtt", "password"), "a password needs a username")
+    yield from check_commands(mqtt.commands, mqtt.version, [area.tag for area in config.areas], gaps)

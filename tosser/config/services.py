@@ -5,6 +5,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, SecretStr
 
+from tosser.config.commands import Commands
 from tosser.config.section import Section, duration, size
 from tosser.config.values import (
     BrokerValue,
@@ -120,6 +121,7 @@ class Mqtt(Section):
     )
     keepalive: Annotated[Duration, at_least("5s")] = duration("1m", "How often a silent connection is proven alive.")
     outbox: Outbox = Field(default=Outbox(), description="Bounds on events that wait.")
+    commands: Commands | None = Field(default=None, description="Who may post by MQTT; without this section, nobody.")
 
 
 class Toss(Section):

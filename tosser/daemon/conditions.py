@@ -35,9 +35,10 @@ METRICS = "metrics"
 NODELISTS = "nodelists"
 MAINTENANCE = "maintenance"
 CONFIGURATION = "configuration"
+COMMANDS = "commands"
 """Subjects: what stops the toss or what it waits for; room on the disks; inbound directories; the clock; the state
-database; serving figures; nodelists; bases that could not be purged or packed; a reload that was refused. Others name a
-link or a hook."""
+database; serving figures; nodelists; bases that could not be purged or packed; a reload that was refused; requests by
+MQTT that cannot come in. Others name a link or a hook."""
 _MOST = 1000
 """Changes that wait for the database at most; the oldest go first."""
 

@@ -110,6 +110,7 @@ def _totals(overview: Overview) -> Iterator[Metric]:
         "file": CounterMetricFamily("tosser_files", "Inbound files by final state.", labels=["state"]),
         "kept": CounterMetricFamily("tosser_kept", "Files and bundle members set aside.", labels=["reason"]),
         "answer": CounterMetricFamily("tosser_answers", "Answers to netmail by what they say.", labels=["kind"]),
+        "command": CounterMetricFamily("tosser_commands", "Requests by MQTT by outcome.", labels=["outcome"]),
         "withheld": CounterMetricFamily("tosser_answers_withheld", "Answers not given, by why.", labels=["reason"]),
     }
     for name, value in overview.counters.items():

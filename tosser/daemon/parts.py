@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 import structlog
 
 from tosser import __version__, disk
+from tosser.config.commands import command_rules
 from tosser.config.hooks import hooks_of
 from tosser.config.values import SyncMode
 from tosser.config.world import build_rulebook
 from tosser.daemon.answering import Answering
+from tosser.daemon.commands import CommandDesk
 from tosser.daemon.conditions import Conditions
 from tosser.daemon.dispatch import build_sending
 from tosser.daemon.holding import Holding
@@ -21,6 +23,7 @@ from tosser.daemon.hooks import HookRunner
 from tosser.daemon.intake import archive_limits, build_archivers, build_reader, build_spool, inbounds
 from tosser.daemon.nodelists import build_nodelists
 from tosser.daemon.pipeline import Pipeline
+from tosser.daemon.posts import AcceptedPosts
 from tosser.daemon.report import Reporter
 from tosser.daemon.robots import RobotRunner
 from tosser.daemon.room import build_room
@@ -49,6 +52,7 @@ if TYPE_CHECKING:
     from tosser.daemon.nodelists import Nodelists
     from tosser.daemon.sending import Sending
     from tosser.events.publisher import Publisher
+    from tosser.events.receiver import Receiver
     from tosser.inbound.ahead import Helper
     from tosser.inbound.spool import Spool
     from tosser.rules.network import Rulebook
@@ -59,6 +63,8 @@ log = structlog.get_logger()
 
 _NO_TOPICS = "ftn"
 """Prefix of topics that nobody sees: without a broker events are made for hooks only."""
+_ENVELOPE = 65536
+"""Bytes of a request by MQTT that are left for all that is not its payload."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +83,7 @@ class Parts:
     nodelists: Nodelists
     watcher: Watcher
     publisher: Publisher | None
+    receiver: Receiver | None
     node: Node | None
     state: State
     conditions: Conditions
@@ -145,6 +152,8 @@ def build_parts(
     linker = Linker(active=link and config.maintenance.link)
     sending = build_sending(config, rules, state, conditions)
     archivers = build_archivers(config)
+    box = PostBox(config.paths.state)
+    posts = AcceptedPosts(box, spool, state)
     reader = build_reader(config, helper)
     synced = config.toss.sync is SyncMode.FULL
     storing = Storing(shelf, state, lock_wait=config.toss.lock_wait, synced=synced, beat=beat)
@@ -157,7 +166,8 @@ def build_parts(
         sending=sending,
         holding=Holding(spool, reader, state, conditions, rules),
         room=build_room(config),
-        answering=Answering(PostBox(config.paths.state), spool, state, rules),
+        answering=Answering(box, spool, state, rules),
+        posts=posts,
         reporter=Reporter(rules, node or Node(_NO_TOPICS, source_of(main_address(rules))), published=node is not None),
         releasing=Releasing(held, inbounds(config), build_reader(config), state),
         rules=rules,
@@ -196,10 +206,31 @@ def build_parts(
         nodelists=nodelists,
         watcher=watcher,
         publisher=publisher,
+        receiver=build_receiver(config, rules, state, posts=posts, conditions=conditions, wake=watcher.wake),
         node=node,
         state=state,
         conditions=conditions,
     )
+
+
+def build_receiver(
+    config: Config,
+    rules: Rulebook,
+    state: State,
+    *,
+    posts: AcceptedPosts,
+    conditions: Conditions,
+    wake: Callable[[], None],
+) -> Receiver | None:
+    """Make what listens for requests to post; ``None`` where the configuration lets nobody."""
+    if config.mqtt is None or config.mqtt.commands is None:
+        return None
+    from tosser.events.receiver import Receiver  # noqa: PLC0415 - who has no broker need not wait for its library
+
+    commands = command_rules(config.mqtt.commands)
+    desk = CommandDesk(config, rules, commands, state=state, posts=posts, conditions=conditions, wake=wake)
+    settings = mqtt_settings(config.mqtt, main_address(rules))
+    return Receiver(settings, config.mqtt.prefix, desk, largest=2 * commands.max_request + _ENVELOPE)
 
 
 def make_directories(config: Config) -> None:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from tosser.daemon.answering import Answering
     from tosser.daemon.holding import Holding
+    from tosser.daemon.posts import AcceptedPosts
     from tosser.daemon.report import Reporter
     from tosser.daemon.room import Room
     from tosser.daemon.sending import Sending
@@ -113,6 +114,7 @@ class Pipeline:
         holding: keeps apart what comes from links on hold.
         room: tells whether there is room to work.
         answering: answers netmail by itself.
+        posts: has what was accepted by MQTT.
         reporter: makes events and totals of what was done.
         releasing: lets netmail go on that is held.
         rules: the sysop's world.
@@ -133,6 +135,7 @@ class Pipeline:
         holding: Holding,
         room: Room,
         answering: Answering,
+        posts: AcceptedPosts,
         reporter: Reporter,
         releasing: Releasing,
         rules: Rulebook,
@@ -149,6 +152,7 @@ class Pipeline:
         self._holding = holding
         self._room = room
         self._answering = answering
+        self._posts = posts
         self._reporter = reporter
         self._releasing = releasing
         self._rules = self._configured = rules
@@ -195,6 +199,7 @@ class Pipeline:
         self._storing.begin_pass()
         try:
             self._storing.sync_leftovers()
+            self._posts.drop()
             self._heed_people()
             self._carry_out_open_batches()
             self._toss_leftovers()

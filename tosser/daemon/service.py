@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from tosser.daemon.conditions import CLOCK, INBOUND, METRICS, NODELISTS, SPACE, TOSS
+from tosser.daemon.conditions import CLOCK, COMMANDS, INBOUND, METRICS, NODELISTS, SPACE, TOSS
 from tosser.daemon.metrics import MetricsServer, StateCollector
 from tosser.daemon.nightly import Nightly
 from tosser.daemon.parts import build_parts
@@ -100,6 +100,8 @@ class Service:
             ExceptionGroup: a task failed that must not; the process should end and be started again.
         """
         metrics = await self._serve_metrics()
+        if self._parts.receiver is None:
+            await self._say({COMMANDS: ""})
         try:
             async with asyncio.TaskGroup() as group:
                 helpers = [
@@ -111,6 +113,8 @@ class Service:
                 ]
                 if self._parts.publisher is not None:
                     helpers.append(group.create_task(self._parts.publisher.run(), name="publish"))
+                if self._parts.receiver is not None:
+                    helpers.append(group.create_task(self._parts.receiver.run(), name="commands"))
                 await self._toss()
                 await self._parts.hooks.finish()
                 for task in helpers:

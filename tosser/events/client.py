@@ -1,11 +1,12 @@
-"""One connection to an MQTT broker, for publishing at QoS 1 only: aiomqtt with what an outbox needs and it lacks.
+"""One connection to an MQTT broker, for publishing at QoS 1: aiomqtt with what an outbox needs and it lacks.
 
 aiomqtt 2.5 forgets the reason code of a PUBACK, lets pending calls wait out their time-out when the broker dies, waits
 out the same when a broker hangs up instead of answering CONNECT, and may register the descriptor of a socket that has
 just been closed. This class overrides the hooks concerned, which are private: hence ``aiomqtt<2.6``, and tests against
 real brokers. Instead of a task for each message, answers are collected, and one event tells that there are some.
 
-A connection is used once. The session is clean and ends with it: what is not acknowledged comes again from the outbox.
+A connection is used once. The session is clean and ends with it, unless another is asked for: what is not acknowledged
+comes again from the outbox.
 """
 
 from __future__ import annotations
@@ -85,6 +86,7 @@ class Connection(aiomqtt.Client):
         will: what the broker is to publish when we are gone without a goodbye.
         context: of TLS, from `tls_context`.
         signal: is set when there are acknowledgements, and when the connection is lost.
+        session: of MQTT 5; properties of CONNECT for a session that outlives the connection.
     """
 
     def __init__(
@@ -92,9 +94,10 @@ class Connection(aiomqtt.Client):
         settings: MqttSettings,
         *,
         version: MqttVersion,
-        will: Event,
+        will: Event | None,
         context: ssl.SSLContext | None,
         signal: asyncio.Event,
+        session: Properties | None = None,
     ) -> None:
         self._settings = settings
         self._signal = signal
@@ -112,15 +115,20 @@ class Connection(aiomqtt.Client):
             username=settings.username or None,
             password=settings.password or None,
             protocol=_PROTOCOLS[version],
-            will=aiomqtt.Will(will.topic, will.payload, 1, retain=True, properties=self._publish_properties),
+            will=None if will is None else self._last_will(will),
             keepalive=settings.keepalive,
             timeout=settings.timeout,
             max_inflight_messages=0,  # no limit: the window is ours
             tls_context=context,
+            clean_start=session is None,
+            properties=session,
             logger=_LOG,
         )
         self._client.disable_logger()
         self._client.connect_timeout = settings.timeout
+
+    def _last_will(self, event: Event) -> aiomqtt.Will:
+        return aiomqtt.Will(event.topic, event.payload, 1, retain=True, properties=self._publish_properties)
 
     async def open(self) -> None:
         """Connect.
@@ -190,12 +198,14 @@ class Connection(aiomqtt.Client):
             BrokerError: the connection is lost.
             PublishRefused: the broker said no.
         """
-        mid = self.send(event.topic, event.payload, retain=event.retain)
+        await self._acknowledged(event.topic, self.send(event.topic, event.payload, retain=event.retain))
+
+    async def _acknowledged(self, topic: str, mid: int) -> None:
         while True:
             self._signal.clear()
             for acknowledged, code, name in self.take_acks():
                 if acknowledged == mid and code >= FIRST_FAILURE:
-                    raise PublishRefused(event.topic, code, name)
+                    raise PublishRefused(topic, code, name)
                 if acknowledged == mid:
                     return
             self.raise_if_lost()

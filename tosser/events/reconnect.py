@@ -45,10 +45,14 @@ class Reconnects:
     Args:
         version: the highest version of the protocol to speak.
         uniform: draws a number between two bounds, such as `random.uniform`.
+        fall_back: whether a lower version does, too.
     """
 
-    def __init__(self, version: MqttVersion, uniform: Callable[[float, float], float]) -> None:
+    def __init__(
+        self, version: MqttVersion, uniform: Callable[[float, float], float], *, fall_back: bool = True
+    ) -> None:
         self._highest = version
+        self._lowest = MqttVersion.V311 if fall_back else version
         self._uniform = uniform
         self._attempts = 0
         self._connected_at: float | None = None
@@ -79,8 +83,8 @@ class Reconnects:
         if explained:
             self._connected_at = None
             return Retry(self._uniform(0, _SHORT_PAUSE), self._attempts, tell=False)
-        refused = error.code == UNSUPPORTED_VERSION and self._connected_at is None and self.version is MqttVersion.V5
-        self.version = MqttVersion.V311 if refused else self._highest
+        refused = error.code == UNSUPPORTED_VERSION and self._connected_at is None and self.version is not self._lowest
+        self.version = self._lowest if refused else self._highest
         if refused:
             return Retry(0.0, self._attempts, tell=True, fall_back=True)
         if self._connected_at is not None and now - self._connected_at >= _STABLE:

@@ -19,7 +19,7 @@ from tosser.address import APPLICANT, Address
 from tosser.errors import FormatError
 
 _LONGEST = 65_535
-_OWN_LEVELS = frozenset({"status", "config", "dropped", "inbound", "condition"})
+_OWN_LEVELS = frozenset({"status", "config", "dropped", "inbound", "condition", "cmd"})
 _UNSAFE = re.compile("[%+#/\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 _DOMAIN_FORM = re.compile(r"(?:p(\d{1,5})\.)?f(-1|\d{1,5})\.n(\d{1,5})\.z(\d{1,5})", re.ASCII)
 
@@ -37,6 +37,11 @@ class Kind(StrEnum):
     LINK_STATE = "{network}/link/{address}/state"
     NETMAIL = "{network}/netmail"
 
+
+POST_COMMAND = "cmd/post"
+"""Topic below the prefix of requests to post: the one topic that we listen to."""
+ANSWERS = "cmd/answer/"
+"""What the topics below the prefix begin with that we answer on; all others there are ours."""
 
 _PATTERNS = [(kind, re.compile(re.sub(r"{(\w+)}", r"(?P<\1>[^/]*)", kind.value))) for kind in Kind]
 
@@ -101,6 +106,13 @@ def check_prefix(prefix: str) -> None:
     unsafe = _UNSAFE.search(prefix.replace("/", "").replace("%", ""))
     if unsafe:
         raise FormatError(f"prefix {prefix!r} has {unsafe[0]!r}, which no topic may have")
+
+
+def may_answer(topic: str, prefix: str) -> bool:
+    """Tell whether an answer may go to a topic that whoever asks has chosen: never to one where our events go."""
+    if not topic or topic.startswith("$") or _UNSAFE.search(topic.replace("/", "").replace("%", "")):
+        return False
+    return not f"{topic}/".startswith(f"{prefix}/") or topic.startswith(f"{prefix}/{ANSWERS}")
 
 
 def encode_level(name: str) -> str:

@@ -50,6 +50,35 @@ _DEFUSED = (b"-+-", b" + ", b"SEEN+BY")
 
 
 @dataclass(frozen=True, slots=True)
+class Wish:
+    """What somebody wants to say, in their words.
+
+    Attributes:
+        text: the text.
+        area: tag of the area it goes to.
+        dest: address a netmail goes to; either this or the area is given.
+        network: name of the area's network, where several have one of that tag.
+        sender: name of who writes; ``None`` for the sysop.
+        to: name of the addressee; ``None`` for All, or who is answered.
+        subject: subject; ``None`` for that of the message answered, or none.
+        reply: MSGID of the message that is answered.
+        charset: set to write in; ``None`` for that of the area.
+        split: bytes a part has at most, where a text is to be divided.
+    """
+
+    text: str = ""
+    area: str | None = None
+    dest: str | None = None
+    network: str | None = None
+    sender: str | None = None
+    to: str | None = None
+    subject: str | None = None
+    reply: str | None = None
+    charset: str | None = None
+    split: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Post:
     """A message to be written.
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from tosser.state import (
     answers,
+    commands,
     conditions,
     dupes,
     holds,
@@ -29,7 +30,7 @@ from tosser.state.database import Database
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from tosser.rules.answering import Answer, Answered
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from tosser.rules.shipping import BundleName, LinkKey, PacketOut, Placement, StagedMail, StagedPacket
     from tosser.rules.storm import Intake
     from tosser.state.answers import RobotMail
+    from tosser.state.commands import Carried, Command
     from tosser.state.conditions import Announce, Condition, Told
     from tosser.state.holds import Hold
     from tosser.state.hooks import HookCall, HookQueue
@@ -52,6 +54,8 @@ if TYPE_CHECKING:
 DATABASE_NAME = "tosser.db"
 TRACE_DAYS = 30
 """How long it is kept what happened to each message."""
+COMMAND_DAYS = 7
+"""How long the answer to a request that came by MQTT is kept."""
 
 
 def ended_well(directory: Path) -> bool:
@@ -213,6 +217,28 @@ class State:
     def end_hand_over(self, mail: RobotMail) -> None:
         """Forget robot mail that was given, or cannot be."""
         self._database.call(answers.end_hand_over, mail)
+
+    # --- commands
+
+    def command_answer(self, user: str, id: str) -> tuple[bytes, str] | None:  # noqa: A002 - its name in requests
+        """Give digest and answer of a request of a user that was accepted before; ``None`` where there is none."""
+        return self._database.call(commands.answered, user, id)
+
+    def record_command(self, command: Command, now: float, carry_out: Callable[[int], Carried]) -> str | None:
+        """Accept a request once and for all; gives the answer, or ``None`` if the user has posted what it may."""
+        return self._database.call(commands.record, command, now, carry_out)
+
+    def waiting_commands(self) -> list[tuple[str, bytes]]:
+        """List the packets (name, content) of accepted requests that are not known to be in the post box."""
+        return self._database.call(commands.waiting)
+
+    def command_dropped(self, file: str) -> None:
+        """Note that the packet of an accepted request is in the post box, or was."""
+        self._database.call(commands.dropped, file)
+
+    def count_commands(self, outcomes: Mapping[str, int]) -> None:
+        """Count requests by what became of them."""
+        self._database.call(commands.count, outcomes)
 
     # --- packets on their way out
 
@@ -471,4 +497,5 @@ def _keep_house(connection: sqlite3.Connection, before: float, now: float) -> No
     holds.forget(connection, now)
     moments.note_housekeeping(connection, now)
     answers.forget(connection, before)
+    commands.forget(connection, now - COMMAND_DAYS * 86400)
     traces.forget(connection, now - TRACE_DAYS * 86400)
