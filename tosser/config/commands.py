@@ -55,7 +55,7 @@ class CommandUserEntry(Section):
 class Commands(Section):
     """Posting by MQTT: who may send requests to `<prefix>/cmd/post`. Without this section nobody may."""
 
-    users: tuple[CommandUserEntry, ...] = Field(min_length=1, description="Who may post.")
+    users: tuple[CommandUserEntry, ...] = Field(description="Who may post.")
     max_request: Annotated[Size, at_least("1KiB")] = size("256KiB", "Bytes of one request.")
 
 
@@ -66,7 +66,9 @@ def check_commands(
     if commands is None:
         return
     if version is not MqttVersion.V5 and not gaps.touch("mqtt", "version"):
-        yield Complaint(("mqtt", "commands"), "commands need MQTT 5; 3.1.1 knows no response topic", "version: 5")
+        yield Complaint(("mqtt", "version"), "mqtt.commands needs version 5: 3.1.1 knows no answers")
+    if not commands.users and not gaps.touch("mqtt", "commands", "users"):
+        yield Complaint(("mqtt", "commands", "users"), "should not be empty")
     known = set(tags)
     seen: dict[str, int] = {}
     for index, user in enumerate(commands.users):

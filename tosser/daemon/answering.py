@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import structlog
 
 from tosser.codec.packet import build_packed_message
-from tosser.daemon.posts import taken_out
 from tosser.rules.answer_texts import compose_answers
 from tosser.rules.answering import allow, find_wanted
 from tosser.rules.netmail import netmail_addresses
@@ -75,10 +74,15 @@ class Answering:
         if not decision.answers:
             return
         moment = datetime.fromtimestamp(decision.decided).astimezone()
-        taken = taken_out(self._box, self._spool, self._state) if again else frozenset()
+        taken = self._taken() if again else frozenset()
         for name, packet in compose_answers(pieces, decision, self._rules, moment):
             if f"{name}.pkt" not in taken:
                 self._box.drop(name, packet)
+
+    def _taken(self) -> frozenset[str]:
+        """Names of all that was ever taken out of the post box."""
+        claimed = {file.name for file in self._spool.claimed() if file.inbound.path == self._box.path}
+        return frozenset(claimed | self._state.file_names(str(self._box.path)))
 
     def robot_mails(self, pieces: Sequence[Piece], decision: Decision) -> list[RobotMail]:
         """Spell out what robots that are programs get: the packed message as it came."""

@@ -59,6 +59,11 @@ class Place:
         """Name the area, or the address."""
         return self.area.tag if self.area else str(self.dest)
 
+    @property
+    def base_name(self) -> str:
+        """What the base is called; its path is nothing for everybody to know."""
+        return f"area {self.area.tag}" if self.area else "the netmail base"
+
 
 @dataclass(frozen=True, slots=True)
 class Draft:
@@ -200,12 +205,12 @@ def _parent(place: Place, msgid: str) -> BaseMessage:
         try:
             found = _find(place, wanted.encode("utf-8", "surrogateescape"))
         except StoreError as error:
-            what = f"what is answered cannot be looked for: {error}"
+            what = f"what is answered cannot be looked for in {place.base_name}: {error.what}"
             raise PostError(what, PostReason.PARENT_UNREADABLE) from None
         if found is not None:
             return found
-    what = f"no message {wanted} is in {place.base or 'the area, which is passthrough'}"
-    raise PostError(what, PostReason.NO_PARENT)
+    where = place.base_name if place.base else f"area {place}, which is passthrough"
+    raise PostError(f"no message {wanted} is in {where}", PostReason.NO_PARENT)
 
 
 def _find(place: Place, msgid: bytes) -> BaseMessage | None:

@@ -153,7 +153,7 @@ def build_parts(
     sending = build_sending(config, rules, state, conditions)
     archivers = build_archivers(config)
     box = PostBox(config.paths.state)
-    posts = AcceptedPosts(box, spool, state)
+    posts = AcceptedPosts(box, state)
     reader = build_reader(config, helper)
     synced = config.toss.sync is SyncMode.FULL
     storing = Storing(shelf, state, lock_wait=config.toss.lock_wait, synced=synced, beat=beat)

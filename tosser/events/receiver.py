@@ -34,8 +34,11 @@ _UNUSABLE_REST = 5.0
 _GOODBYE = 3.0
 """Seconds that the end of the program waits for the broker."""
 _LOSSES = 2
-"""An answer that the connection was lost over so often is given up: some brokers hang up instead of refusing."""
-_MOST_SUSPECTS = 1000
+"""An answer that the connection was lost over so often counts as refused: some brokers hang up instead of saying no."""
+_HOLD = 60.0
+"""Seconds that nothing is answered on a topic that the broker refused."""
+_MOST_DOUBTS = 1000
+"""Topics that are remembered as doubtful; whoever asks chooses them."""
 _PATIENCE = 3
 """Attempts to connect that fail before it counts as wrong that nobody can send requests."""
 
@@ -55,6 +58,37 @@ class Desk(Protocol):
         """Note why no requests come in; an empty text when they do."""
 
 
+class _Doubts:
+    """Topics of answers that the broker refuses, or may be the reason why it hangs up."""
+
+    def __init__(self) -> None:
+        self._losses: Counter[str] = Counter()
+        self._until: dict[str, float] = {}
+
+    def holds(self, topic: str) -> bool:
+        """Tell whether nothing is to be answered on a topic for now."""
+        return time.monotonic() < self._until.get(topic, 0.0)
+
+    def refused(self, topic: str) -> None:
+        """Note that the broker said no."""
+        if len(self._until) >= _MOST_DOUBTS:
+            self._until.clear()
+        self._until[topic] = time.monotonic() + _HOLD
+
+    def lost(self, topic: str) -> None:
+        """Note that the connection was lost while an answer was on its way."""
+        if len(self._losses) >= _MOST_DOUBTS:
+            self._losses.clear()
+        self._losses[topic] += 1
+        if self._losses[topic] >= _LOSSES:
+            self.accepted(topic)
+            self.refused(topic)
+
+    def accepted(self, topic: str) -> None:
+        """Note that the broker took an answer."""
+        del self._losses[topic]
+
+
 class Receiver:
     """The one task that listens.
 
@@ -69,11 +103,14 @@ class Receiver:
         self._settings = replace(settings, client_id=f"{settings.client_id}-commands")
         self._prefix = prefix
         self._topic = f"{prefix}/{POST_COMMAND}"
-        self._desk = desk
+        self.desk = desk
+        """Who carries out the requests."""
         self._largest = largest
         self._reconnects = Reconnects(MqttVersion.V5, random.uniform, fall_back=False)
         self._signal = asyncio.Event()
-        self._suspects: Counter[str] = Counter()
+        self._doubts = _Doubts()
+        self._explained = False
+        """Whether an answer is the reason why the connection is lost; then a growing pause would hold up the others."""
         self._stuck = ""
 
     async def run(self) -> None:
@@ -85,12 +122,13 @@ class Receiver:
                 await asyncio.sleep(await self._failed(error))
 
     async def _failed(self, error: BrokerError) -> float:
-        retry = self._reconnects.failed(error, time.monotonic())
+        retry = self._reconnects.failed(error, time.monotonic(), explained=self._explained)
+        self._explained = False
         advice = "commands need a broker that speaks MQTT 5" if error.code == UNSUPPORTED_VERSION else error.advice
         if retry.tell:
             _log.warning("commands_unavailable", error=error.what, advice=advice, retry_in=round(retry.pause, 1))
         if retry.attempts >= _PATIENCE:
-            await self._desk.say(f"{error.what} ({advice})" if advice else error.what)
+            await self.desk.say(f"{error.what} ({advice})" if advice else error.what)
         return retry.pause
 
     async def _session(self) -> None:
@@ -107,7 +145,7 @@ class Receiver:
             await connection.listen(self._topic)
             self._reconnects.connected(time.monotonic())
             _log.info("commands_open", topic=self._topic)
-            await self._desk.say("")
+            await self.desk.say("")
             await self._serve(connection)
         except asyncio.CancelledError:
             await self._leave(connection)
@@ -140,7 +178,7 @@ class Receiver:
         """Have a request carried out, however long the database cannot be used."""
         while True:
             try:
-                answer = await self._desk.answer(request.payload)
+                answer = await self.desk.answer(request.payload)
             except StateError as error:
                 self._tell_stuck(error)
                 await asyncio.sleep(_UNUSABLE_REST)
@@ -154,7 +192,7 @@ class Receiver:
             _log.warning("commands_dropped", requests=connection.dropped, why="too many came at QoS 0")
             connection.dropped = 0
         try:
-            await self._desk.settle()
+            await self.desk.settle()
         except StateError as error:
             self._tell_stuck(error)
 
@@ -167,17 +205,19 @@ class Receiver:
     async def _respond(self, connection: Inlet, request: Request, answer: bytes) -> None:
         """Bring the answer; who asked for none, or may not have it there, finds it in the log."""
         topic = request.answer_topic
-        if not may_answer(topic, self._prefix) or self._suspects[topic] >= _LOSSES:
-            del self._suspects[topic]
-            _log.info("command_not_answered", topic=topic or None, answer=answer.decode("utf-8"))
+        told = {"topic": topic or None, "answer": answer.decode("utf-8")}
+        if not may_answer(topic, self._prefix) or self._doubts.holds(topic):
+            _log.info("command_not_answered", **told)
             return
+        self._explained = True
         try:
             await connection.answer(request, topic, answer)
-        except PublishRefused as error:
-            _log.warning("command_not_answered", topic=topic, error=str(error), answer=answer.decode("utf-8"))
+        except PublishRefused as error:  # mosquitto 2.0 hangs up now
+            self._doubts.refused(topic)
+            _log.warning("command_not_answered", **told, error=str(error))
         except BrokerError:
-            if len(self._suspects) >= _MOST_SUSPECTS:
-                self._suspects.clear()
-            self._suspects[topic] += 1
+            self._doubts.lost(topic)
             raise
-        del self._suspects[topic]
+        else:
+            self._explained = False
+            self._doubts.accepted(topic)
