@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
+import subprocess
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import yaml
 
 from tests.peers.asker import Asker
 from tests.peers.daemon import DONE, Node, node
 from tests.peers.mosquitto import Mosquitto
+from tests.peers.programs import require
 from tests.peers.subscriber import Subscriber
 from tosser.stores.jam_reader import JamReader
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.peers.daemon import Daemon
 
+PAGE = (Path(__file__).parents[2] / "docs" / "mqtt-commands.md").read_text("utf-8")
 TOKEN = "correct horse battery"  # noqa: S105 - made up
 BOT = {"name": "bot", "token": TOKEN, "areas": ["TQW_*"], "authors": ["Weather Bot"], "max_per_hour": 5}
 MESSAGES = "ftn/tqwnet/area/TQW_TECH/message"
@@ -134,3 +140,28 @@ def test_what_nobody_may_hear_is_carried_out(tmp_path: Path) -> None:
     silent = {json.loads(line["answer"])["id"] for line in log if line["event"] == "command_not_answered"}
     assert silent == {f"silent-{number}" for number in range(5)}
     assert sorted(bodies(system)) == [b"careless", *(f"silent {number}".encode() for number in range(5))]
+
+
+def test_the_page_for_integrators_works(tmp_path: Path) -> None:
+    """Its configuration, its ACL and its command line post a message; who may only write requests reads none."""
+    (section,) = re.findall(r"```yaml\n(.+?)```", PAGE, re.DOTALL)
+    (acl,) = re.findall(r"```\n(user tosser.+?)```", PAGE, re.DOTALL)
+    (line,) = re.findall(r"```sh\n(mosquitto_rr.+?)```", PAGE, re.DOTALL)
+    directory = tmp_path / "broker"
+    directory.mkdir()
+    with Mosquitto(directory, acl=acl, users={"tosser": "one", "weather": "two"}) as broker:
+        access = {"url": broker.url, "username": "tosser", "password": "one"}
+        system = node(tmp_path / "node", areas=["TQW_WEATHER"], mqtt=yaml.safe_load(section)["mqtt"] | access)
+        program, *arguments = shlex.split(line)
+        reader = ("weather", "two")
+        with Subscriber(broker.port, "ftn/#", user=reader) as nosy, system.start() as daemon:
+            wait_open(daemon)
+            command = [require(program, "mosquitto-clients"), "-p", str(broker.port), "-u", "weather", "-P", "two"]
+            done = subprocess.run([*command, *arguments, "-W", "30"], capture_output=True, check=True, timeout=60)
+            answer = json.loads(done.stdout)
+            assert (answer["id"], answer["status"]) == ("forecast-2026-11-13", "accepted")
+            daemon.wait_for(lambda: bool(bodies(system, "tqw_weather")), what="the forecast")
+            assert daemon.stop() == DONE
+            (heard,) = nosy.received
+        assert (heard.topic, heard.json) == ("ftn/cmd/answer/weather", answer)
+    assert bodies(system, "tqw_weather") == [b"Rain.\rMore rain later."]

@@ -12,7 +12,7 @@ from jsonschema import Draft202012Validator
 from tests.events.examples import ARRIVAL, BODY, DATE, EXAMPLES, HUB, NODE, NOON
 from tosser.events.payloads import Dated, file_event, message_event, netmail_event
 from tosser.events.states import area_state_event, link_state_event
-from tosser.events.topics import Kind, Topic
+from tosser.events.topics import ANSWERS, POST_COMMAND, Kind, Topic
 from tosser.reason import FileState, Reason
 
 if TYPE_CHECKING:
@@ -167,18 +167,23 @@ def resolve(api: dict[str, Any], node: dict[str, Any]) -> dict[str, Any]:
     return resolve(api, found)
 
 
+def channels_of(operation: dict[str, Any]) -> list[str]:
+    """List the channels of an operation: its own, and that of the reply."""
+    return [part["channel"]["$ref"] for part in (operation, operation.get("reply")) if part]
+
+
 def test_asyncapi_has_a_channel_for_every_kind() -> None:
     """The channels are exactly the topics we build, each parameter is explained, each channel has its operation."""
     api = asyncapi()
     channels = api["channels"]
 
-    assert {channel["address"] for channel in channels.values()} == {f"{{prefix}}/{kind.value}" for kind in Kind}
+    kinds = {f"{{prefix}}/{kind.value}" for kind in Kind}
+    commands = {f"{{prefix}}/{POST_COMMAND}", f"{{prefix}}/{ANSWERS}{{client}}"}
+    assert {channel["address"] for channel in channels.values()} == kinds | commands
     for name, channel in channels.items():
         assert set(re.findall(r"{(\w+)}", channel["address"])) == set(channel["parameters"])
         assert all(resolve(api, parameter)["description"] for parameter in channel["parameters"].values())
-        assert (
-            sum(operation["channel"]["$ref"] == f"#/channels/{name}" for operation in api["operations"].values()) == 1
-        )
+        assert sum(f"#/channels/{name}" in channels_of(operation) for operation in api["operations"].values()) == 1
 
 
 @pytest.mark.parametrize("kind", Kind)
@@ -202,11 +207,13 @@ def test_asyncapi_lists_every_final_state() -> None:
 
 
 def test_every_schema_is_of_a_kind() -> None:
-    """There is a schema for each kind, its id is its file's name, and no schema is left over."""
+    """There is a schema for each kind and for commands, its id is its file's name, and no schema is left over."""
     files = {path.name: json.loads(path.read_text("utf-8")) for path in (DOCS / "schemas").glob("*.json")}
 
     assert {f"tosser:schemas/{name}" for name in files} == {schema["$id"] for schema in files.values()}
-    assert {schema["$id"] for schema in files.values()} == {schema_of(event)["$id"] for event in EXAMPLES.values()}
+    events = {schema_of(event)["$id"] for event in EXAMPLES.values()}
+    commands = {"tosser:schemas/post-request.v1.json", "tosser:schemas/post-answer.v1.json"}
+    assert {schema["$id"] for schema in files.values()} == events | commands
 
 
 @pytest.mark.parametrize("kind", Kind)

@@ -3,18 +3,32 @@
 from __future__ import annotations
 
 import json
+import re
+from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
 
 from tests.rules.world import make_area, make_network
 from tosser.errors import PostError
 from tosser.reason import PostReason
-from tosser.rules.commands import CommandRules, CommandUser, check_rights, id_of, prove, read_request
+from tosser.rules.commands import (
+    CommandRules,
+    CommandUser,
+    accepted_answer,
+    check_rights,
+    id_of,
+    prove,
+    read_request,
+    refused_answer,
+)
 from tosser.rules.posting import Wish
 
+DOCS = Path(__file__).parents[2] / "docs"
 LIMIT = 200_000
 TOKEN = "correct horse battery"  # noqa: S105 - made up
 BOT = CommandUser("bot", TOKEN, areas=("TQW_*", "C[X]"), authors=("Weather Bot", "Jürgen"), max_size=1000)
@@ -198,3 +212,64 @@ def test_what_a_user_may_not_do_is_refused(user: CommandUser, wish: Wish, tag: s
 def test_what_a_user_may_do_is_signed(user: CommandUser, wish: Wish, tag: str | None, author: str) -> None:
     """The first of the user's names stands for none; case does not count; a star allows any name."""
     assert check_rights(user, wish, make_area(tag, TQWNET, {}) if tag else None) == author
+
+
+# --- what is documented
+
+
+def schema(name: str) -> Draft202012Validator:
+    """Give a validator of one of the schemas for integrators."""
+    document = json.loads((DOCS / "schemas" / f"{name}.v1.json").read_text("utf-8"))
+    Draft202012Validator.check_schema(document)
+    return Draft202012Validator(document)
+
+
+@given(members=st.dictionaries(st.sampled_from([*GOOD, "dest", "from", "split", "more"]), JSON, max_size=4))
+def test_the_schema_takes_what_is_read(members: dict[str, Any]) -> None:
+    """A request with one place to go to is valid exactly if it is read."""
+    request = json.loads(written(**members))
+    if ("area" in request) == ("dest" in request):
+        return
+    try:
+        read_request(json.dumps(request).encode(), RULES)
+    except PostError:
+        assert not schema("post-request").is_valid(request) or "surrogate" in refusal(json.dumps(request).encode()).what
+    else:
+        assert schema("post-request").is_valid(request)
+
+
+def test_the_page_shows_requests_and_answers() -> None:
+    """Each JSON example is valid, and the request of the page is read."""
+    page = (DOCS / "mqtt-commands.md").read_text("utf-8")
+    examples = re.findall(r"^```json\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+
+    request, *answers = (json.loads(example) for example in examples)
+    schema("post-request").validate(request)
+    assert read_request(examples[0].encode(), RULES).wish.area == "TQW_WEATHER"
+    assert len(answers) == 2
+    for answer in answers:
+        schema("post-answer").validate(answer)
+
+
+def test_every_reason_is_explained() -> None:
+    """The page has each reason with its text, and the schema of answers has them, too."""
+    page = (DOCS / "mqtt-commands.md").read_text("utf-8")
+    table = page.partition("| reason | means |\n|---|---|\n")[2].partition("\n\n")[0].splitlines()
+
+    assert table == [f"| `{reason.value}` | {reason.text} |" for reason in PostReason]
+    for reason in PostReason:
+        schema("post-answer").validate(refused_answer(None, reason, reason.text))
+    schema("post-answer").validate(accepted_answer("one", ["1337:1/200@tqwnet 6915d1a9"]))
+    assert not schema("post-answer").is_valid({"id": None, "status": "refused", "reason": "mood", "message": ""})
+
+
+def test_every_member_is_explained() -> None:
+    """The page and the schema list the members that a request may have."""
+    page = (DOCS / "mqtt-commands.md").read_text("utf-8")
+    table = page.partition("| member | is |\n|---|---|\n")[2].partition("\n\n")[0].splitlines()
+    listed = {name for row in table for name in re.findall(r"`(\w+)`", row.split("|")[1])}
+
+    document = json.loads((DOCS / "schemas" / "post-request.v1.json").read_text("utf-8"))
+    assert listed == set(document["properties"])
+    wishes = {"from" if field.name == "sender" else field.name for field in fields(Wish)}
+    assert listed == wishes | {"id", "user", "token"}
