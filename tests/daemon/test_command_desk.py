@@ -145,6 +145,17 @@ def test_the_limit_of_an_hour_counts_messages(tmp_path: Path) -> None:
             assert ask(parts, "none")["status"] == "accepted"
 
 
+def test_the_limit_survives_a_wrong_clock(tmp_path: Path) -> None:
+    """What was posted while the clock was a year ahead does not count once it is right."""
+    with parts_of(posting(tmp_path, max_per_hour=1)) as parts:
+        with pytest.MonkeyPatch.context() as patch:
+            ahead = time.time() + 365 * 86400
+            patch.setattr("tosser.daemon.commands.time.time", lambda: ahead)
+            assert ask(parts, "one")["status"] == "accepted"
+            assert ask(parts, "two")["reason"] == "rate-limit"
+        assert ask(parts, "two")["status"] == "accepted"
+
+
 def test_a_key_is_known_for_a_week(tmp_path: Path) -> None:
     """Housekeeping forgets what was accepted longer ago, and nothing that is not in the post box."""
     with parts_of(posting(tmp_path)) as parts:
@@ -170,7 +181,7 @@ def test_a_flood_of_refusals_is_cheap(answering: Parts, monkeypatch: pytest.Monk
 
     monkeypatch.setattr(answering.state, "count_commands", counting)
     clock = time.monotonic() + 1000
-    monkeypatch.setattr("tosser.daemon.commands.time.monotonic", lambda: clock)
+    monkeypatch.setattr("tosser.events.told.time.monotonic", lambda: clock)
     with capture_logs() as log:
         for _ in range(120):
             ask(answering, "x", user="nobody")

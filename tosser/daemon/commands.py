@@ -19,6 +19,7 @@ import structlog
 from tosser.daemon.conditions import COMMANDS
 from tosser.daemon.drafting import choose_place, draft, file_name
 from tosser.errors import PostError, StateError
+from tosser.events.told import Told
 from tosser.reason import PostReason
 from tosser.rules.commands import accepted_answer, check_rights, id_of, prove, read_request, refused_answer
 from tosser.state.commands import Carried, Command
@@ -41,9 +42,6 @@ _COUNTED_AT_ONCE = 50
 """Refusals that are counted in one transaction: a flood of them must not keep the database from the mail."""
 _LONGEST_MESSAGE = 300
 """Characters of a sentence in an answer; it may repeat what was asked for."""
-_TOLD = 20
-_TOLD_SECONDS = 60.0
-"""How many refusals the log hears of in which time."""
 
 
 class CommandDesk:
@@ -78,8 +76,7 @@ class CommandDesk:
         self._conditions = conditions
         self._wake = wake
         self._uncounted: Counter[str] = Counter()
-        self._told = 0
-        self._told_since = time.monotonic()
+        self._told = Told("commands_refused")
 
     async def answer(self, payload: bytes) -> bytes:
         """Carry out a request and give the answer; a request that is refused changes nothing.
@@ -162,19 +159,9 @@ class CommandDesk:
     def _refuse(self, id: str | None, user: str, error: PostError) -> bytes:  # noqa: A002 - its name in requests
         self._count(error.reason.value)
         what = error.what if len(error.what) <= _LONGEST_MESSAGE else f"{error.what[:_LONGEST_MESSAGE]}..."
-        if self._may_tell():
+        if self._told.may():
             log.warning("command_refused", user=user, id=id, reason=error.reason.value, error=what)
         return _text(refused_answer(id, error.reason, what)).encode("utf-8")
-
-    def _may_tell(self) -> bool:
-        """Bound what hostile requests write into the log."""
-        now = time.monotonic()
-        if now - self._told_since >= _TOLD_SECONDS:
-            if self._told > _TOLD:
-                log.warning("commands_refused", more=self._told - _TOLD)
-            self._told, self._told_since = 0, now
-        self._told += 1
-        return self._told <= _TOLD
 
     def _count(self, outcome: str) -> None:
         self._uncounted[outcome] += 1

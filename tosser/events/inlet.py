@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import aiomqtt
@@ -51,7 +51,7 @@ class Request:
     """
 
     topic: str
-    payload: bytes
+    payload: bytes = field(repr=False)
     answer_topic: str
     correlation: bytes | None
     mid: int

@@ -22,6 +22,7 @@ from tosser.events.client import tls_context
 from tosser.events.inlet import Inlet
 from tosser.events.reconnect import Reconnects
 from tosser.events.settings import MqttVersion
+from tosser.events.told import Told
 from tosser.events.topics import POST_COMMAND, may_answer
 from tosser.events.trouble import UNSUPPORTED_VERSION
 
@@ -111,6 +112,7 @@ class Receiver:
         self._doubts = _Doubts()
         self._explained = False
         """Whether an answer is the reason why the connection is lost; then a growing pause would hold up the others."""
+        self._told = Told("commands_not_answered")
         self._stuck = ""
 
     async def run(self) -> None:
@@ -205,19 +207,22 @@ class Receiver:
     async def _respond(self, connection: Inlet, request: Request, answer: bytes) -> None:
         """Bring the answer; who asked for none, or may not have it there, finds it in the log."""
         topic = request.answer_topic
-        told = {"topic": topic or None, "answer": answer.decode("utf-8")}
         if not may_answer(topic, self._prefix) or self._doubts.holds(topic):
-            _log.info("command_not_answered", **told)
+            self._tell_unanswered(request, answer)
             return
         self._explained = True
         try:
             await connection.answer(request, topic, answer)
         except PublishRefused as error:  # mosquitto 2.0 hangs up now
             self._doubts.refused(topic)
-            _log.warning("command_not_answered", **told, error=str(error))
+            self._tell_unanswered(request, answer, error=str(error))
         except BrokerError:
             self._doubts.lost(topic)
             raise
         else:
             self._explained = False
             self._doubts.accepted(topic)
+
+    def _tell_unanswered(self, request: Request, answer: bytes, **why: str) -> None:
+        if self._told.may():
+            _log.info("command_not_answered", topic=request.answer_topic, answer=answer.decode("utf-8"), **why)

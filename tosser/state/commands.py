@@ -68,8 +68,9 @@ def record(
     Returns:
         The answer; ``None`` when the user has posted as much as it may, and then nothing is recorded.
     """
-    query = "SELECT coalesce(sum(messages), 0) FROM commands WHERE user = ? AND at > ?"
-    (posted,) = connection.execute(query, (command.user, now - _HOUR)).fetchone()
+    query = "SELECT coalesce(sum(messages), 0) FROM commands WHERE user = ? AND at BETWEEN ? AND ?"
+    within = (now - _HOUR, now + _HOUR)  # what is later was recorded while the clock was wrong
+    (posted,) = connection.execute(query, (command.user, *within)).fetchone()
     if posted + command.messages > command.limit:
         return None
     first = serials.hand_out(connection, serials.Series.MESSAGES, command.messages, now)
