@@ -18,6 +18,7 @@ import ssl
 from typing import TYPE_CHECKING, Any
 
 import aiomqtt
+from paho.mqtt.client import MQTT_CLEAN_START_FIRST_ONLY
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
@@ -120,7 +121,7 @@ class Connection(aiomqtt.Client):
             timeout=settings.timeout,
             max_inflight_messages=0,  # no limit: the window is ours
             tls_context=context,
-            clean_start=session is None,
+            clean_start=MQTT_CLEAN_START_FIRST_ONLY if session is None else False,
             properties=session,
             logger=_LOG,
         )
