@@ -249,6 +249,7 @@ def test_older_database(tmp_path: Path) -> None:
         "shipped",
         "hook_calls",
         "failing_hooks",
+        "commands",
     ):
         connection.execute(f"DROP TABLE {table}")
     for column in ("packets_out", "messages_out", "last_out", "last_out_file"):

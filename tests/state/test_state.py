@@ -17,6 +17,7 @@ from tosser.rules.decision import Decision, FileOutcome
 from tosser.rules.hooks import Fate
 from tosser.rules.shipping import LinkKey, Placement
 from tosser.state.answers import RobotMail
+from tosser.state.commands import Carried, Command
 from tosser.state.conditions import Condition
 from tosser.state.holds import Hold
 from tosser.state.hooks import HookCall
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 LINK = LinkKey("tqwnet", "1337:1/100")
 _AT = Address.parse("1337:1/100")
 ANSWER = Answer(AnswerKind.PONG, "claim", 0, 0, _AT, _AT, Reason.NETMAIL, "key")
+COMMAND = Command("bot", "one", b"digest", messages=1, limit=1)
 OUTCOME = FileOutcome("one", FileState.TOSSED, None, "", None, None, "", 1, {})
 TOSS = f"""from pathlib import Path
 from tests.rules.world import NOW
@@ -95,6 +97,11 @@ CALLS: dict[str, Callable[[State], object]] = {
     "bound_hooks": lambda state: state.bound_hooks({"hook": 1}),
     "forget_other_hooks": lambda state: state.forget_other_hooks(["hook"]),
     "file_names": lambda state: state.file_names("/in"),
+    "command_answer": lambda state: state.command_answer("bot", "one"),
+    "record_command": lambda state: state.record_command(COMMAND, NOW, lambda _: Carried("{}", "post-1", b"packet")),
+    "waiting_commands": lambda state: state.waiting_commands(),
+    "command_dropped": lambda state: state.command_dropped("post-1"),
+    "count_commands": lambda state: state.count_commands({"malformed": 1}),
     "begin_hand_over": lambda state: state.begin_hand_over(),
     "end_hand_over": lambda state: state.end_hand_over(RobotMail("robot", "about", b"")),
     "find_traces": lambda state: state.find_traces([b"12345678"], None),
@@ -111,6 +118,8 @@ LOOKING = {
     "begin_hand_over",
     "bound_hooks",
     "next_hook_call",
+    "command_answer",
+    "waiting_commands",
     "file_entry",
     "file_names",
     "find_traces",
