@@ -55,6 +55,12 @@ def add(connection: sqlite3.Connection, name: str, value: int = 1) -> None:
     connection.execute("INSERT INTO counters (name, value) VALUES (?, ?)", (name, value))
 
 
+def add_many(connection: sqlite3.Connection) -> None:
+    """Write so much that the second half of the file is nothing but rows, none of which needs more than its page."""
+    for number in range(1000):
+        add(connection, f"{number:0400}")
+
+
 def names(connection: sqlite3.Connection) -> list[str]:
     """Read what was written."""
     return [name for (name,) in connection.execute("SELECT name FROM counters ORDER BY name")]
@@ -222,8 +228,7 @@ def test_damaged_file(path: Path, content: bytes, read_only: bool) -> None:  # n
 def test_damaged_pages(path: Path) -> None:
     """Damage that shows only in use is a StateError as well."""
     damaging = Database(path)
-    for number in range(200):
-        damaging.call(add, f"{number:04000}")  # so much that the second half is nothing but rows
+    damaging.call(add_many)
     damaging.close()
     data = bytearray(path.read_bytes())
     half = len(data) // 2
