@@ -126,10 +126,19 @@ def _tosser(other: Crashmail) -> Callable[[int], None]:
 def _reading(session: NewsSession, faults: list[str]) -> Callable[[int], None]:
     """A newsreader: the newest article of each group is whole, and is what its number says."""
 
+    def newest(area: str) -> tuple[int, dict[str, str], list[str]]:
+        _, _, last = session.group(area)
+        return last, *session.article(last)
+
     def look(_: int) -> None:
         for area in AREAS:
-            _, _, last = session.group(area)
-            headers, lines = session.article(last)
+            try:
+                last, headers, lines = newest(area)
+            except AssertionError as error:
+                if "Could not read message header" not in str(error):
+                    raise
+                time.sleep(0.1)  # jamlib's writers flush their index before their headers
+                last, headers, lines = newest(area)
             if lines[:1] != [first_line(headers["subject"])]:
                 faults.append(f"{area} {last}: {headers['subject']!r}, {lines[:3]}")
 

@@ -41,6 +41,7 @@ def test_an_inbound_that_vanishes_and_returns(tmp_path: Path) -> None:
         assert trouble(system) == f"{system.secure}: No such file or directory"
         system.deliver(mail(2), "00000002.pkt", system.local)
         daemon.wait_for(lambda: held(system, AREA) == 2, what="mail in another inbound")
+        daemon.wait_for(lambda: "inbound_not_watched" in daemon.log, what="the watcher to miss it")
 
         system.secure.mkdir()
         system.deliver(mail(3), "00000003.pkt")

@@ -244,6 +244,21 @@ def test_position_of_a_broken_base_is_refused(base: JamBase, path: Path) -> None
         base.position()
 
 
+@pytest.mark.parametrize("change", [lambda header: header.unlink(), lambda header: header.write_bytes(b"")])
+def test_a_base_whose_header_is_away_is_not_taken_for_none(
+    base: JamBase, path: Path, change: Callable[[Path], None]
+) -> None:
+    """While another program writes the header anew there is no position; else we would clear away what is there."""
+    base.append(samples(3), wait=1)
+    header = file_of(path, ".jhr")
+    whole = header.read_bytes()
+    change(header)
+    with pytest.raises(StoreError, match="broken"):
+        base.position()
+    header.write_bytes(whole)
+    assert base.position().count == 3
+
+
 def test_a_full_base_is_refused(base: JamBase, path: Path) -> None:
     """A file of 4 GiB is the most that offsets of 32 bits reach."""
     base.append([sample(0)], wait=1)

@@ -48,10 +48,11 @@ class JamBase:
     def position(self) -> BasePosition:
         """Tell where the base ends now; all zero where there is none."""
         if not self._files.exists():
+            self._files.refuse_remains()
             return BasePosition()
         with self._files.reading():
             sizes = self._files.sizes()
-            if not sizes.jhr:
+            if self._files.is_blank(sizes):
                 return BasePosition()
             self._check(sizes)
             header = self._files.fixed_header()

@@ -146,6 +146,17 @@ class JamFiles:
             return True
         return _find(self.path, ".jhr").exists()
 
+    def refuse_remains(self) -> None:
+        """Where there is no header, see to it that there are no messages.
+
+        Raises:
+            StoreError: there are: somebody is at work on the base, or was.
+        """
+        with self._mapped():
+            for name in (self.file(".jdt"), self.file(".jdx")):
+                if name.exists() and name.stat().st_size:
+                    raise StoreError(self.path, f"the base is broken: it has no .jhr, but {name.name}")
+
     @property
     def is_open(self) -> bool:
         """Whether the descriptors are open at this moment."""
@@ -229,6 +240,17 @@ class JamFiles:
         """
         return parse_fixed_header(os.pread(self.jhr, _USED_HEADER, 0))
 
+    def is_blank(self, sizes: Sizes) -> bool:
+        """Tell whether there is nothing in the files yet.
+
+        Raises:
+            StoreError: there are messages, and no header.
+        """
+        if not sizes.jhr and (sizes.jdt or sizes.jdx):
+            name = self.file(".jhr").name
+            raise StoreError(self.path, f"the base is broken: {name} is empty, the other files are not")
+        return not sizes.jhr
+
     def begin(self) -> None:
         """Write the fixed header of a base that has just been created; the lock is held.
 
@@ -236,11 +258,8 @@ class JamFiles:
             StoreError: there are messages without it.
         """
         sizes = self.sizes()
-        if sizes.jhr:
+        if not self.is_blank(sizes):
             return
-        if sizes.jdt or sizes.jdx:
-            name = self.file(".jhr").name
-            raise StoreError(self.path, f"the base is broken: {name} is empty, the other files are not")
         try:
             self.write(jhr=(0, build_fixed_header(FixedHeader(jam_time(int(time.time()))))))
         except OSError:
