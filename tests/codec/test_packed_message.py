@@ -14,6 +14,7 @@ from tosser.codec.packed_message import (
     build_message_tail,
     build_packed_message,
     cut_field,
+    forward_tail,
 )
 
 HELLO = PackedMessage(0, 100, 101, 5001, 5002, 1, 0, b"09 Mar 24  14:05:06", b"All", b"Joe", b"Hello", b"AREA:T\rHi\r")
@@ -31,6 +32,14 @@ def test_head_and_tail() -> None:
     """The part that differs between links and the part that does not make up the message."""
     tail = build_message_tail(date=HELLO.date, to=b"All", sender=b"Joe", subject=b"Hello", text=HELLO.text)
     assert build_message_head((100, 101, 5001, 5002), 1) + tail == HELLO_BYTES
+
+
+@pytest.mark.parametrize("date", [b"09 Mar 24  14:05:06", b"x", b""])
+def test_forwarded(date: bytes) -> None:
+    """What is forwarded is written as any other message, its text being put together from two parts."""
+    message = replace(HELLO, date=date)
+    tail = build_message_tail(date=date, to=b"All", sender=b"Joe", subject=b"Hello", text=b"AREA:T\rHi\rSEEN-BY: 1/2\r")
+    assert forward_tail(message, b"AREA:T\rHi\r", b"SEEN-BY: 1/2\r") == tail
 
 
 def test_short_date_is_padded() -> None:

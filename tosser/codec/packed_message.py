@@ -25,6 +25,8 @@ _TOLERANCE = 4
 """A name or subject may be this many times as long as FTS-0001 allows before it is refused."""
 _CONTINUATION = range(0x80, 0xC0)
 """Bytes that continue a code point in UTF-8."""
+_PADDING = bytes(DATE_LENGTH + 1)
+"""What fills the field of a date."""
 
 _HEAD = struct.Struct("<7H")
 _FIXED = struct.Struct("<7H19sB")
@@ -110,6 +112,21 @@ def build_message_tail(*, date: bytes, to: bytes, sender: bytes, subject: bytes,
     if padding < 1 or tail.count(0) != padding + 4:
         raise ValueError("a field of a packed message has a NUL in it, or the date is longer than 19 bytes")
     return tail
+
+
+def forward_tail(message: PackedMessage, own: bytes, trailer: bytes) -> bytes:
+    """Write what `build_message_tail` writes for a message as it was read, whose fields fit and have no NUL.
+
+    Args:
+        message: the message.
+        own: the text up to its transport lines.
+        trailer: these.
+    """
+    date = message.date
+    padding = _PADDING[len(date) :]
+    return b"".join(
+        (date, padding, message.to, b"\0", message.sender, b"\0", message.subject, b"\0", own, trailer, b"\0")
+    )
 
 
 def build_packed_message(message: PackedMessage) -> bytes:

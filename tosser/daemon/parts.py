@@ -15,7 +15,6 @@ from tosser.config.hooks import hooks_of
 from tosser.config.values import SyncMode
 from tosser.config.world import build_rulebook
 from tosser.daemon.answering import Answering
-from tosser.daemon.commands import CommandDesk
 from tosser.daemon.conditions import Conditions
 from tosser.daemon.dispatch import build_sending
 from tosser.daemon.holding import Holding
@@ -225,6 +224,7 @@ def build_receiver(
     """Make what listens for requests to post; ``None`` where the configuration lets nobody."""
     if config.mqtt is None or config.mqtt.commands is None:
         return None
+    from tosser.daemon.commands import CommandDesk  # noqa: PLC0415 - as below
     from tosser.events.receiver import Receiver  # noqa: PLC0415 - who has no broker need not wait for its library
 
     commands = command_rules(config.mqtt.commands)

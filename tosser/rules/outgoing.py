@@ -13,13 +13,12 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeAlias
 
 from tosser.address import Address
-from tosser.codec.packed_message import build_message_head, build_message_tail
+from tosser.codec.packed_message import build_message_head, forward_tail
 from tosser.codec.packet import TERMINATOR
 from tosser.codec.packet_header import PacketHeader, build_packet_header
 from tosser.rules.export import exports_of
 from tosser.rules.netmail import read_envelope
 from tosser.rules.onward import compose
-from tosser.rules.trailer import export_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -96,13 +95,7 @@ def _sender(decided: PieceDecision, rules: Rulebook) -> Address | None:
 
 def _send(packed: PackedMessage, text: MessageText, way: _Way) -> None:
     for group, lanes in way:
-        tail = build_message_tail(
-            date=packed.date,
-            to=packed.to,
-            sender=packed.sender,
-            subject=packed.subject,
-            text=export_text(text, group.trailer(text)),
-        )
+        tail = forward_tail(packed, text.transit, group.trailer(text))
         for lane in lanes:
             lane.add_echomail(tail)
 

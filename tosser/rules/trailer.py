@@ -107,11 +107,6 @@ def _own(area: Area, link: Link) -> Address:
     return area.aka if link.address.zone == area.aka.zone else link.our_aka
 
 
-def export_text(text: MessageText, trailer: bytes) -> bytes:
-    """Compose the text that is sent on: everything up to the Origin byte for byte, then the transport lines."""
-    return text.transit + trailer
-
-
 def _write_seen_by(asked: tuple[Group, tuple[bytes, ...]]) -> bytes:
     group, known = asked
     return _joined(format_seen_by(group.added.union(parse_nodes(known)) - group.stripped))
