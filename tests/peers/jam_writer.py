@@ -8,6 +8,7 @@ Run as a program it works beside us in a process of its own::
 
 from __future__ import annotations
 
+import calendar
 import fcntl
 import struct
 import sys
@@ -18,9 +19,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from io import BufferedRandom
 
+LOCAL, SENT, HOLD, TYPEECHO, LOCKED = 0x00000001, 0x00000010, 0x00000080, 0x01000000, 0x40000000
+"""Bits of the attribute."""
+MSGID = 4
+"""A kind of subfield."""
 _CREATED = 1_709_993_106
 
 
@@ -53,7 +58,19 @@ def _locked(base: Path) -> Iterator[BufferedRandom]:
         headers.flush()
 
 
-def append(base: Path, to: bytes, subject: bytes, text: bytes) -> int:
+def append(
+    base: Path,
+    to: bytes,
+    subject: bytes,
+    text: bytes,
+    *,
+    sender: bytes = b"Foreign Writer",
+    attribute: int = LOCAL | TYPEECHO,
+    written: int = _CREATED,
+    processed: int = _CREATED,
+    reply_to: int = 0,
+    fields: Sequence[tuple[int, bytes]] = (),
+) -> int:
     """Append one message, creating the base if it is not there, and give its number."""
     with _locked(base) as headers:
         if not headers.seek(0, 2):
@@ -69,20 +86,36 @@ def append(base: Path, to: bytes, subject: bytes, text: bytes) -> int:
             texts.write(text)
         with _file(base, ".jdx").open("ab") as index:
             number = first + index.seek(0, 2) // 8
-            fields = b"".join(
+            subfields = b"".join(
                 struct.pack("<HHI", kind, 0, len(data)) + data
-                for kind, data in ((2, b"Foreign Writer"), (3, to), (6, subject))
+                for kind, data in ((2, sender), (3, to), (6, subject), *fields)
             )
+            msgid_crc = next((_crc(data) for kind, data in fields if kind == MSGID), 0xFFFFFFFF)
             header_offset = headers.seek(0, 2)
             headers.write(struct.pack("<4sHH", b"JAM\0", 1, 0))
-            headers.write(struct.pack("<7I", len(fields), 0, 0xFFFFFFFF, 0xFFFFFFFF, 0, 0, 0))
-            headers.write(struct.pack("<5I", _CREATED, 0, _CREATED, number, 0x01000001))
+            headers.write(struct.pack("<7I", len(subfields), 0, msgid_crc, 0xFFFFFFFF, reply_to, 0, 0))
+            headers.write(struct.pack("<5I", written, 0, processed, number, attribute))
             headers.write(struct.pack("<5I", 0, text_offset, len(text), 0xFFFFFFFF, 0))
-            headers.write(fields)
+            headers.write(subfields)
             index.write(struct.pack("<II", _crc(to), header_offset))
         headers.seek(8)
         headers.write(struct.pack("<II", (changes + 1) & 0xFFFFFFFF, active + 1))
     return int(number)
+
+
+def set_attribute(base: Path, position: int, attribute: int) -> None:
+    """Change the attribute of the message at a position of the index."""
+    with _locked(base) as headers:
+        with _file(base, ".jdx").open("rb") as index:
+            index.seek(position * 8 + 4)
+            (offset,) = struct.unpack("<I", index.read(4))
+        headers.seek(offset + 52)
+        headers.write(struct.pack("<I", attribute))
+
+
+def now() -> int:
+    """What the local clock shows, as JAM has it: seconds as if it were UTC."""
+    return calendar.timegm(time.localtime())
 
 
 def delete(base: Path, position: int) -> None:

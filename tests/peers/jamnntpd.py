@@ -11,6 +11,7 @@ import socket
 import subprocess
 from typing import TYPE_CHECKING, Self
 
+from tests.mail import US
 from tests.peers.ports import LOOPBACK, free_port, wait_for_port
 from tests.peers.programs import require
 
@@ -30,13 +31,20 @@ class Jamnntpd:
         areas: base paths without suffix, by newsgroup name.
         program: the binary; else that of the environment variable JAMNNTPD, else the one installed.
         options: further ones of its command line.
+        address: the one it writes from.
     """
 
     def __init__(
-        self, directory: Path, areas: Mapping[str, Path], program: str | None = None, options: Sequence[str] = ()
+        self,
+        directory: Path,
+        areas: Mapping[str, Path],
+        program: str | None = None,
+        options: Sequence[str] = (),
+        address: str = US,
     ) -> None:
         self._directory = directory
         self._areas = areas
+        self._address = address
         self._options = options
         self._program = program or os.environ.get("JAMNNTPD") or require("jamnntpd", "jamnntpd")
         self._port = free_port()
@@ -46,7 +54,7 @@ class Jamnntpd:
         """Configure and start it, and wait until it answers."""
         self._directory.mkdir(parents=True, exist_ok=True)
         texts = {
-            "groups": "".join(f"{name} A 1337:1/200 {path}\n" for name, path in self._areas.items()),
+            "groups": "".join(f"{name} A {self._address} {path}\n" for name, path in self._areas.items()),
             "allow": f"{LOOPBACK} A A\n",
             "users": "",
             "xlat": 'read * unknown-8bit\npost * ""\n',

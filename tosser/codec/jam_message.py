@@ -23,6 +23,7 @@ from tosser.codec.jam import (
     build_stored_header,
     build_subfield,
     jam_crc,
+    parse_subfields,
 )
 from tosser.codec.stored import BaseMessage, MessageKind
 from tosser.errors import AddressError
@@ -200,6 +201,11 @@ def read_message(header: MessageHeader, subfields: Sequence[Subfield], text: byt
         attributes=sum(fts for fts, jam in _ATTRIBUTES if attribute & jam),
         in_transit=bool(attribute & JamAttribute.INTRANSIT),
     )
+
+
+def kludge_subfields(kludges: Sequence[bytes]) -> list[Subfield]:
+    """Make the subfields of control lines that a message did not have before."""
+    return parse_subfields(b"".join(field for group in _kludge_groups(kludges) for field in group))
 
 
 def _kludge_groups(kludges: Sequence[bytes]) -> tuple[list[bytes], ...]:

@@ -36,6 +36,7 @@ __all__ = [
     "MessageText",
     "PartKind",
     "TextPart",
+    "address_in_origin",
     "build_text",
     "join_text",
     "msgid",
@@ -115,7 +116,7 @@ def reply(text: MessageText) -> bytes | None:
 
 def origin_address(text: MessageText) -> Address | None:
     """The author's address as stated in the Origin line or else in MSGID; ``None`` if neither has a whole one."""
-    stated = None if text.origin is None else _address_in_origin(text.origin[-_ORIGIN_SEARCHED:])
+    stated = None if text.origin is None else address_in_origin(text.origin)
     if stated is not None:
         return stated
     try:
@@ -124,9 +125,14 @@ def origin_address(text: MessageText) -> Address | None:
         return None
 
 
+def address_in_origin(line: bytes) -> Address | None:
+    """The address that an Origin line ends with, or else the last word of it that is one; ``None`` without any."""
+    return _address_at_end(line[-_ORIGIN_SEARCHED:])
+
+
 @lru_cache(maxsize=4096)
-def _address_in_origin(line: bytes) -> Address | None:
-    """The address that an Origin line ends with, or else the last word of it that is one; systems write many lines."""
+def _address_at_end(line: bytes) -> Address | None:
+    """Systems write many lines."""
     found = _ORIGIN_ADDRESS.search(line)
     for word in [found[1]] if found else [word.strip(b"()") for word in reversed(line.split())]:
         try:

@@ -46,7 +46,7 @@ class Remains:
         start: offset in the index from which it was searched.
         numbers: number in the base of each of our messages that is there, by its place in the append.
         broken: positions in the index that lead to nothing, or to a message of ours with holes.
-        foreign: how many messages of others are there.
+        foreign: how many messages of others are there, older ones that were written there once more among them.
         index: the index from ``start`` on as it should be, where part of a record in it puts the rest out of step.
         active: what the header should count, ``None`` where that cannot be known.
     """
@@ -92,7 +92,11 @@ def mark_of_last(files: JamFiles, sizes: Sizes, index_length: int) -> int | None
 def count_index(files: JamFiles) -> int:
     """How many index records are not those of deleted messages."""
     index = os.pread(files.jdx, files.sizes().jdx, 0)
-    return sum(record != DELETED_INDEX_RECORD for (record,) in iter_unpack("8s", index))
+    return len(index) // INDEX_RECORD_LENGTH - _count_deleted(index)
+
+
+def _count_deleted(index: bytes) -> int:
+    return sum(record == DELETED_INDEX_RECORD for (record,) in iter_unpack("8s", index))
 
 
 def look_for(files: JamFiles, since: BasePosition, records: Sequence[JamRecord]) -> Remains:
@@ -115,6 +119,8 @@ def look_for(files: JamFiles, since: BasePosition, records: Sequence[JamRecord])
         index = remains.index = _in_step(index, files, sizes)
     overwritten = frozenset() if moved else _overwritten(_walk(files, sizes, index, remains.start))
     search = _Search(records)
+    if not moved:
+        remains.foreign += _rewritten(files, since)
     living = 0
     for position, found in _walk(files, sizes, index, remains.start):
         place = search.take(found) if found and position not in overwritten else None
@@ -142,6 +148,13 @@ def _was_moved(files: JamFiles, since: BasePosition, fixed: FixedHeader, sizes: 
     if sizes.jhr < since.jhr or sizes.jdt < since.jdt:
         return not mark or mark != since.last  # a packer that keeps the places in the index, as ours does, moves none
     return mark not in {since.last, None}
+
+
+def _rewritten(files: JamFiles, since: BasePosition) -> int:
+    """Count the older messages whose header was written once more behind the position: it had grown."""
+    index = os.pread(files.jdx, since.jdx, 0)
+    behind = sum(record.header_offset >= since.jhr for record in parse_index(index))
+    return behind - _count_deleted(index)
 
 
 @dataclass(slots=True)
