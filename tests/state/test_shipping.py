@@ -250,6 +250,8 @@ def test_older_database(tmp_path: Path) -> None:
         "hook_calls",
         "failing_hooks",
         "commands",
+        "scans",
+        "scanned",
     ):
         connection.execute(f"DROP TABLE {table}")
     for column in ("packets_out", "messages_out", "last_out", "last_out_file"):

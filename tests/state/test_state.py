@@ -15,6 +15,7 @@ from tosser.reason import FileState, Reason
 from tosser.rules.answering import Answer, AnswerKind
 from tosser.rules.decision import Decision, FileOutcome
 from tosser.rules.hooks import Fate
+from tosser.rules.scanning import NOWHERE
 from tosser.rules.shipping import LinkKey, Placement
 from tosser.state.answers import RobotMail
 from tosser.state.commands import Carried, Command
@@ -22,6 +23,7 @@ from tosser.state.conditions import Condition
 from tosser.state.holds import Hold
 from tosser.state.hooks import HookCall
 from tosser.state.pauses import Pause
+from tosser.state.scans import ScannedMail
 from tosser.state.state import DATABASE_NAME, Overview, Results, State
 from tosser.state.totals import AreaTally
 
@@ -90,6 +92,13 @@ CALLS: dict[str, Callable[[State], object]] = {
     "conditions": lambda state: state.conditions(),
     "last_housekeeping": lambda state: state.last_housekeeping(),
     "message_serials": lambda state: state.message_serials(1, NOW),
+    "scan_position": lambda state: state.scan_position("/base"),
+    "advance_scan": lambda state: state.advance_scan("/base", NOWHERE),
+    "scanned": lambda state: state.scanned("/base", NOWHERE, [ScannedMail(1, "/base", 1, b"digest", b"packet")], NOW),
+    "scanned_left": lambda state: state.scanned_left("/base"),
+    "scanned_bases_left": lambda state: state.scanned_bases_left(),
+    "scanned_done": lambda state: state.scanned_done([1]),
+    "scanned_before": lambda state: state.scanned_before("/base", [b"digest"]),
     "answered_before": lambda state: state.answered_before([ANSWER], NOW),
     "next_hook_call": lambda state: state.next_hook_call("hook"),
     "end_hook_call": lambda state: state.end_hook_call(HookCall(1, "hook", "id", b"", NOW), Fate.DONE),
@@ -129,6 +138,7 @@ LOOKING = {
     "known_dupes", "progress_of", "open_batches", "open_bases", "outcomes_of", "next_events", "unpublished_totals",
     "overview",
     "latest_files", "staged", "staged_mail", "staged_serials", "placed_paths",
+    "scan_position", "scanned_left", "scanned_bases_left", "scanned_before",
     "bundles_in", "paused_links", "held_links", "intake_within_hour", "conditions", "last_housekeeping",
 }  # fmt: skip
 """Those that change nothing."""

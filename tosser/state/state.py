@@ -21,6 +21,7 @@ from tosser.state import (
     moments,
     outbox,
     pauses,
+    scans,
     serials,
     shipping,
     totals,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from tosser.rules.batch import FileIn
     from tosser.rules.decision import Decision, FileOutcome, FileProgress
     from tosser.rules.hooks import Fate
+    from tosser.rules.scanning import ScanPosition
     from tosser.rules.shipping import BundleName, LinkKey, PacketOut, Placement, StagedMail, StagedPacket
     from tosser.rules.storm import Intake
     from tosser.state.answers import RobotMail
@@ -48,6 +50,7 @@ if TYPE_CHECKING:
     from tosser.state.ledger import LedgerEntry
     from tosser.state.outbox import RefusedTopic, StoredEvent
     from tosser.state.pauses import Pause
+    from tosser.state.scans import ScannedMail
     from tosser.state.totals import AreaTally, AreaTotals, LinkTally, LinkTotals
     from tosser.state.traces import Trace
 
@@ -199,6 +202,36 @@ class State:
     def message_serials(self, count: int, now: float) -> int:
         """Give so many serial numbers for MSGID that nobody else gets; returns the first, the others follow on it."""
         return self._database.call(serials.hand_out, serials.Series.MESSAGES, count, now)
+
+    # --- mail of other programs in our bases
+
+    def scan_position(self, base: str) -> ScanPosition | None:
+        """Tell how far a base, by path, was looked at; ``None`` before the first look."""
+        return self._database.call(scans.position, base)
+
+    def advance_scan(self, base: str, position: ScanPosition) -> None:
+        """Note how far a base was looked at where nothing was found."""
+        self._database.call(scans.advance, base, position)
+
+    def scanned(self, base: str, position: ScanPosition, mail: Sequence[ScannedMail], now: float) -> None:
+        """Note what was found in a base, and how far it was looked at."""
+        self._database.call(scans.find, base, position, mail, now)
+
+    def scanned_left(self, base: str) -> list[ScannedMail]:
+        """List the mail of a base that is still to be tossed, or to be marked as sent, in the order of finding."""
+        return self._database.call(scans.left, base)
+
+    def scanned_bases_left(self) -> list[str]:
+        """List the bases, by path, that there is such mail of."""
+        return self._database.call(scans.paths_left)
+
+    def scanned_done(self, serials: Collection[int]) -> None:
+        """Note that messages are tossed and marked."""
+        self._database.call(scans.done, serials)
+
+    def scanned_before(self, base: str, digests: Collection[bytes]) -> set[bytes]:
+        """Tell which of these messages of a base were found before."""
+        return self._database.call(scans.known, base, digests)
 
     # --- answers
 
@@ -499,3 +532,4 @@ def _keep_house(connection: sqlite3.Connection, before: float, now: float) -> No
     answers.forget(connection, before)
     commands.forget(connection, now - COMMAND_DAYS * 86400)
     traces.forget(connection, now - TRACE_DAYS * 86400)
+    scans.forget(connection, before)
