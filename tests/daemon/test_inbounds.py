@@ -49,8 +49,8 @@ def test_an_inbound_that_vanishes_and_returns(tmp_path: Path) -> None:
         daemon.wait_for(lambda: trouble(system) == "", what="nothing wrong any more")
         assert daemon.stop() == DONE
     log = log_of(daemon.log)
-    assert len(about(log, "inbound_not_watched", inbound=str(system.secure))) == 1
-    assert len(about(log, "inbound_watched_again", inbound=str(system.secure))) == 1
+    assert len(about(log, "inbound_not_watched", directory=str(system.secure))) == 1
+    assert len(about(log, "inbound_watched_again", directory=str(system.secure))) == 1
 
 
 def test_an_inbound_that_is_not_there_yet(tmp_path: Path) -> None:

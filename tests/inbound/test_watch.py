@@ -193,7 +193,7 @@ def test_a_directory_that_vanishes_and_returns(inbound: Path) -> None:
     with structlog.testing.capture_logs() as logs:
         asyncio.run(scenario())
     assert [entry["event"] for entry in logs] == ["inbound_not_watched", "inbound_watched_again"]
-    assert logs[0]["inbound"] == str(inbound)
+    assert logs[0]["directory"] == str(inbound)
     assert logs[0]["error"] == "No such file or directory"
 
 
@@ -231,7 +231,7 @@ def test_a_missing_directory_is_waited_for(inbound: Path, tmp_path: Path) -> Non
 
     with structlog.testing.capture_logs() as logs:
         asyncio.run(scenario())
-    assert [entry["inbound"] for entry in logs] == [str(late), str(late)]
+    assert [entry["directory"] for entry in logs] == [str(late), str(late)]
 
 
 def test_an_overflow_is_a_change(inbound: Path) -> None:

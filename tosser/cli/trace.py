@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -15,6 +15,8 @@ from tosser.errors import JamError, StoreError
 from tosser.rules.decision import TRACE_KEY_SIZE
 from tosser.rules.dupe import msgid_key
 from tosser.rules.network import StoreKind
+from tosser.rules.scanning import number_in
+from tosser.rules.verdict import TargetKind
 from tosser.state.state import TRACE_DAYS
 from tosser.stores.jam_reader import JamReader
 from tosser.stores.msg import MsgBase
@@ -23,8 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tosser.config.model import Config
+    from tosser.rules.batch import FileIn
     from tosser.rules.network import Rulebook
-    from tosser.rules.verdict import Target
     from tosser.state.state import State
     from tosser.state.traces import Trace, TracedPacket
 
@@ -65,10 +67,22 @@ def gather(config: Config, msgid: str) -> dict[str, Any]:
         keys = {place: msgid_key(*place, identity) for place in (("", ""), *rules.areas)}
         found = state.find_traces([key[:TRACE_KEY_SIZE] for key in keys.values()], _serial(identity))
         facts["since"] = utc(state.traces_since())
-        facts["found"] = [_facts(each, identity, state) for each in found if each.exact or not _another(each, identity)]
+        facts["found"] = [
+            _facts(each, identity, state, _place_of(each, rules))
+            for each in found
+            if each.exact or not _another(_place_of(each, rules), identity)
+        ]
         if not facts["found"]:
             facts["remembered"] = list(_remembered(keys, rules, state, identity))
     return facts
+
+
+class _Place(NamedTuple):
+    """Where a message is, or was."""
+
+    store: StoreKind
+    path: str
+    number: int
 
 
 def _serial(identity: bytes) -> bytes | None:
@@ -81,9 +95,9 @@ def _serial(identity: bytes) -> bytes | None:
     return serial if len(serial) == _SERIAL_SIZE else None
 
 
-def _facts(found: Trace, identity: bytes, state: State) -> dict[str, Any]:
+def _facts(found: Trace, identity: bytes, state: State, place: _Place | None) -> dict[str, Any]:
     piece, verdict, target = found.piece, found.verdict, found.verdict.target
-    file = next(file for file in found.decision.files if file.claim == piece.claim)
+    file = _file_of(found)
     line = state.file_entry(piece.claim)
     packets = {packet.link: packet for packet in found.packets}
     recipients = (*verdict.recipients, *(onward.link for onward in verdict.onward))
@@ -102,9 +116,9 @@ def _facts(found: Trace, identity: bytes, state: State) -> dict[str, Any]:
         "reason": verdict.reason.value,
         "text": verdict.reason.text,
         "area": target.tag if target else None,
-        "base": target.path if target and target.path else None,
-        "number": found.number,
-        "in_base": _in_base(found, identity),
+        "base": place.path if place else None,
+        "number": place.number if place else None,
+        "in_base": _msgid_at(place) == identity if place else None,
         "links": [_link(name, packets.get(name)) for name in links],
         "answers": [
             {"kind": answer.kind.value, "to": str(answer.to.without_domain), "from": str(answer.aka.without_domain)}
@@ -124,28 +138,32 @@ def _link(name: str, packet: TracedPacket | None) -> dict[str, Any]:
     }
 
 
-def _in_base(found: Trace, identity: bytes) -> bool | None:
-    """Look whether the message still stands where it was put; ``None`` where none was kept."""
-    target = found.verdict.target
+def _file_of(found: Trace) -> FileIn:
+    return next(file for file in found.decision.files if file.claim == found.piece.claim)
+
+
+def _place_of(found: Trace, rules: Rulebook) -> _Place | None:
+    """Tell where a message was put, or was found; ``None`` where none was kept."""
+    target, file = found.verdict.target, _file_of(found)
+    if target is not None and target.kind is TargetKind.AREA and file.stored:
+        area, number = rules.area_of(target.network, target.tag), number_in(file.name)
+        return _Place(area.store, area.path, number) if area and number else None
     if target is None or not target.path or found.number is None:
         return None
-    return _msgid_at(target, found.number) == identity
+    return _Place(target.store, target.path, found.number)
 
 
-def _another(found: Trace, identity: bytes) -> bool:
+def _another(place: _Place | None, identity: bytes) -> bool:
     """Tell whether what was found by the serial number alone has, where it was put, another MSGID."""
-    target = found.verdict.target
-    if target is None or not target.path or found.number is None:
-        return False
-    return _msgid_at(target, found.number) not in {None, identity}
+    return place is not None and _msgid_at(place) not in {None, identity}
 
 
-def _msgid_at(target: Target, number: int) -> bytes | None:
-    if target.store is StoreKind.MSG:
-        return _msgid_in_file(MsgBase(Path(target.path)), number)
-    with JamReader(Path(target.path)) as reader:
+def _msgid_at(place: _Place) -> bytes | None:
+    if place.store is StoreKind.MSG:
+        return _msgid_in_file(MsgBase(Path(place.path)), place.number)
+    with JamReader(Path(place.path)) as reader:
         try:
-            record = reader.message(number)
+            record = reader.message(place.number)
         except (StoreError, JamError):
             return None
     return None if record.deleted else find_value(record.message.kludges, b"MSGID")

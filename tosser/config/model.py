@@ -17,6 +17,7 @@ from tosser.config.hooks import HookEntry, HookName, HookNames
 from tosser.config.maintenance import KeepEntry, Maintenance
 from tosser.config.netmail import Netmail
 from tosser.config.nodelists import NodelistEntry
+from tosser.config.scan import Scan
 from tosser.config.section import Section, duration, size
 from tosser.config.services import ArchiverEntry, Limits, Log, Metrics, Mqtt, Toss
 from tosser.config.values import (
@@ -229,6 +230,11 @@ class AreaDefaults(Section):
     on_message: HookNames = Field(
         default=(), description="Which of the `hooks` are called for each message that is stored or passes through."
     )
+    scan: Flag = Field(
+        default=False,
+        description="Whether messages that other programs (a BBS, an editor, a news server) write into the JAM base "
+        "are sent to the links; see `scan`.",
+    )
 
 
 class AreaLink(Section):
@@ -280,6 +286,7 @@ class AreaEntry(Section):
     on_message: HookNames | None = Field(
         default=None, description="Overrides `area_defaults.on_message` as a whole; an empty list calls none."
     )
+    scan: Flag | None = Field(default=None, description="Overrides `area_defaults.scan`.")
 
 
 class Config(Section):
@@ -313,6 +320,7 @@ class Config(Section):
     mqtt: Mqtt | None = Field(default=None, description="The MQTT broker that events are published on.")
     toss: Toss = Field(default=Toss(), description="How inbound files are worked through.")
     maintenance: Maintenance = Field(default=Maintenance(), description="The care of message bases.")
+    scan: Scan = Field(default=Scan(), description="Looking for mail that other programs write into our bases.")
     metrics: Metrics | None = Field(default=None, description="Prometheus metrics over HTTP.")
     log: Log = Field(default=Log(), description="The log.")
 

@@ -125,6 +125,11 @@ class Netmail(Section):
         default=KeepEntry(),
         description="What a purge leaves. `area_defaults.keep` does not hold here; `*.MSG` files are not purged.",
     )
+    scan: Flag = Field(
+        default=False,
+        description="Whether netmail that other programs write into the JAM base is sent, unless it is to us; see "
+        "`scan`.",
+    )
     here: tuple[PatternValue, ...] = Field(
         default=(), description="Addresses besides our own whose netmail is kept here, such as points without a mailer."
     )

@@ -311,6 +311,9 @@ class World:
         max_age = defaults.max_age if entry.max_age is None else entry.max_age
         max_future = defaults.max_future if entry.max_future is None else entry.max_future
         history = defaults.dupe_history if entry.dupe_history is None else entry.dupe_history
+        store = entry.store or defaults.store
+        if entry.scan and store is not StoreKind.JAM:
+            self._complain((*place, "scan"), "a passthrough area has no base that anybody could write to")
 
         def nodes(own: Sequence[Address] | None, usual: Sequence[Address], key: str) -> tuple[Address, ...]:
             if own is None:
@@ -321,7 +324,7 @@ class World:
             tag=entry.tag,
             network=network.name,
             description=entry.description,
-            store=entry.store or defaults.store,
+            store=store,
             path=path,
             aka=aka,
             links=links,
@@ -336,6 +339,7 @@ class World:
             sbignore=nodes(entry.sbignore, defaults.sbignore, "sbignore"),
             keep=(entry.keep or defaults.keep).rule,
             on_message=defaults.on_message if entry.on_message is None else entry.on_message,
+            scan=store is StoreKind.JAM and (defaults.scan if entry.scan is None else entry.scan),
         )
 
     def _network_of_area(
@@ -387,6 +391,8 @@ class World:
         path = self._base_path(str(netmail.path), ("netmail", "path"))
         if netmail.store is StoreKind.MSG and not netmail.keep.rule.everything:
             self._complain(("netmail", "keep"), "*.MSG files are not purged; it is for a JAM base")
+        if netmail.store is StoreKind.MSG and netmail.scan:
+            self._complain(("netmail", "scan"), "*.MSG files are not looked through; it is for a JAM base")
         system = self.config.system
         signature = ", ".join(text for text in (system.name, system.location) if text)
         answers = answer_rules(netmail.answers, netmail.robots, signature)
@@ -399,6 +405,7 @@ class World:
             int(netmail.dupe_history),
             answers,
             netmail.keep.rule,
+            netmail.scan,
         )
 
 

@@ -36,9 +36,12 @@ NODELISTS = "nodelists"
 MAINTENANCE = "maintenance"
 CONFIGURATION = "configuration"
 COMMANDS = "commands"
+SCAN = "scan"
+LISTS = "scan lists"
 """Subjects: what stops the toss or what it waits for; room on the disks; inbound directories; the clock; the state
 database; serving figures; nodelists; bases that could not be purged or packed; a reload that was refused; requests by
-MQTT that cannot come in. Others name a link or a hook."""
+MQTT that cannot come in; bases whose local mail cannot be sent; lists of areas that other programs leave. Others name a
+link or a hook."""
 _MOST = 1000
 """Changes that wait for the database at most; the oldest go first."""
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def inbounds(config: Config) -> list[Inbound]:
-    """List the inbound directories with their classes, our own post box last."""
+    """List the inbound directories with their classes, our own post boxes last."""
     given = config.paths.inbound
     classes = (
         (InboundClass.SECURE, given.secure),
@@ -29,7 +29,12 @@ def inbounds(config: Config) -> list[Inbound]:
         (InboundClass.LOCAL, given.local),
     )
     listed = [Inbound(path, cls) for cls, paths in classes for path in paths]
-    return [*listed, PostBox(config.paths.state).inbound]
+    return [*listed, *(box.inbound for box in post_boxes(config))]
+
+
+def post_boxes(config: Config) -> tuple[PostBox, PostBox]:
+    """Give the post box, and the one for messages that were found in the bases of their areas."""
+    return PostBox(config.paths.state), PostBox(config.paths.state, stored=True)
 
 
 def build_spool(config: Config) -> Spool:

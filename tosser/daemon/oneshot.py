@@ -53,6 +53,7 @@ def toss_once(config: Config, *, link: bool = False) -> PassReport:
             if config.nodelists:
                 parts.conditions.say({NODELISTS: parts.nodelists.trouble})
             try:
+                parts.scanning.look()
                 report = _toss(parts)
                 parts.robots.start()
                 parts.linker.round(sys.maxsize)

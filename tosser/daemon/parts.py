@@ -19,13 +19,14 @@ from tosser.daemon.conditions import Conditions
 from tosser.daemon.dispatch import build_sending
 from tosser.daemon.holding import Holding
 from tosser.daemon.hooks import HookRunner
-from tosser.daemon.intake import archive_limits, build_archivers, build_reader, build_spool, inbounds
+from tosser.daemon.intake import archive_limits, build_archivers, build_reader, build_spool, inbounds, post_boxes
 from tosser.daemon.nodelists import build_nodelists
 from tosser.daemon.pipeline import Pipeline
 from tosser.daemon.posts import AcceptedPosts
 from tosser.daemon.report import Reporter
 from tosser.daemon.robots import RobotRunner
 from tosser.daemon.room import build_room
+from tosser.daemon.scanning import Scanning, build_scanner
 from tosser.daemon.storing import Storing
 from tosser.daemon.transit import Releasing
 from tosser.daemon.upkeep import Linker
@@ -37,7 +38,7 @@ from tosser.inbound.aside import AsideKeeper
 from tosser.inbound.held import HeldMail
 from tosser.inbound.postbox import PostBox
 from tosser.inbound.quarantine import Quarantine
-from tosser.inbound.watch import Watcher
+from tosser.inbound.watch import BASES, Watcher
 from tosser.state.state import DATABASE_NAME
 from tosser.stores.shelf import Shelf
 
@@ -80,7 +81,9 @@ class Parts:
     linker: Linker
     sending: Sending
     nodelists: Nodelists
+    scanning: Scanning
     watcher: Watcher
+    base_watcher: Watcher
     publisher: Publisher | None
     receiver: Receiver | None
     node: Node | None
@@ -156,6 +159,8 @@ def build_parts(
     reader = build_reader(config, helper)
     synced = config.toss.sync is SyncMode.FULL
     storing = Storing(shelf, state, lock_wait=config.toss.lock_wait, synced=synced, beat=beat)
+    scanner = build_scanner(config, rules, state, spool, linker.note)
+    scanning = Scanning(config, rules, state, scanner, conditions)
     pipeline = Pipeline(
         spool=spool,
         reader=reader,
@@ -168,6 +173,7 @@ def build_parts(
         answering=Answering(box, spool, state, rules),
         posts=posts,
         reporter=Reporter(rules, node or Node(_NO_TOPICS, source_of(main_address(rules))), published=node is not None),
+        scanning=scanning,
         releasing=Releasing(held, inbounds(config), build_reader(config), state),
         rules=rules,
         appended=linker.note,
@@ -203,7 +209,9 @@ def build_parts(
         linker=linker,
         sending=sending,
         nodelists=nodelists,
+        scanning=scanning,
         watcher=watcher,
+        base_watcher=Watcher(scanning.directories, config.scan.poll, BASES),
         publisher=publisher,
         receiver=build_receiver(config, rules, state, posts=posts, conditions=conditions, wake=watcher.wake),
         node=node,
@@ -234,7 +242,7 @@ def build_receiver(
 
 
 def make_directories(config: Config) -> None:
-    """Make the directories that are ours: state, the post box in it, and bases.
+    """Make the directories that are ours: state, the post boxes in it, and bases.
 
     The inbounds belong to the mailer and are left to the sysop.
 
@@ -249,7 +257,7 @@ def make_directories(config: Config) -> None:
 
 
 def _own_directories(config: Config) -> tuple[Path, ...]:
-    return config.paths.state, PostBox(config.paths.state).path, config.paths.bases
+    return config.paths.state, *(box.path for box in post_boxes(config)), config.paths.bases
 
 
 def sync_leftovers(config: Config, lock: StateLock) -> None:

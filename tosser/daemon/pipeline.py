@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from tosser.daemon.posts import AcceptedPosts
     from tosser.daemon.report import Reporter
     from tosser.daemon.room import Room
+    from tosser.daemon.scanning import Scanning
     from tosser.daemon.sending import Sending
     from tosser.daemon.storing import Storing
     from tosser.daemon.transit import Releasing
@@ -117,6 +118,7 @@ class Pipeline:
         posts: has what was accepted by MQTT.
         reporter: makes events and totals of what was done.
         releasing: lets netmail go on that is held.
+        scanning: finds what other programs wrote into our bases.
         rules: the sysop's world.
         appended: told what numbers the messages of an applied batch have in each base.
         beat: called after every step; a watchdog listens.
@@ -138,6 +140,7 @@ class Pipeline:
         posts: AcceptedPosts,
         reporter: Reporter,
         releasing: Releasing,
+        scanning: Scanning,
         rules: Rulebook,
         appended: Callable[[Target, Sequence[int]], None] = lambda _target, _numbers: None,
         beat: Callable[[], None] = lambda: None,
@@ -155,6 +158,7 @@ class Pipeline:
         self._posts = posts
         self._reporter = reporter
         self._releasing = releasing
+        self._scanning = scanning
         self._rules = self._configured = rules
         self._paused: set[LinkKey] = set()
         self._nodelist = rules.nodelist
@@ -204,6 +208,8 @@ class Pipeline:
             self._carry_out_open_batches()
             self._toss_leftovers()
             self._release_held()
+            if not self._must_rest():
+                self._scanning.round(self._beat)
             while not self._must_rest() and (claimed := self._spool.take(CLAIM_FILES)):
                 self._toss_files(claimed)
             self._ship()

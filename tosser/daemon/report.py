@@ -17,6 +17,7 @@ from tosser.codec.seenby import parse_nodes
 from tosser.errors import KludgeError
 from tosser.events.payloads import Arrival, Dated, Decoded, file_event, message_event, netmail_event
 from tosser.reason import Reason
+from tosser.rules.scanning import number_in
 from tosser.rules.verdict import TargetKind, area_tag
 from tosser.state.state import Results
 from tosser.state.totals import AreaTally, LinkTally
@@ -123,7 +124,7 @@ class Reporter:
             subject=decode(packed.subject, charset), date=dated(packed, text), msgid=msgid, reply=reply,
             origin=str(origin.without_domain) if origin else None, body=body,
             path=[f"{net}/{node_number}" for net, node_number in parse_nodes(text.path)],
-            number=number or None, arrival=arrival, size=_size(packed),
+            number=_number(entry, number), arrival=arrival, size=_size(packed),
         )  # fmt: skip
 
     def _default_charset(self, target: Target) -> str:
@@ -154,6 +155,12 @@ def dated(packed: PackedMessage, text: MessageText) -> Dated:
 def _value(text: MessageText, tag: bytes) -> str | None:
     value = find_value(text.kludges, tag)
     return value.decode("utf-8", "backslashreplace") if value else None
+
+
+def _number(entry: Entry, given: int) -> int | None:
+    """The number of a message in its base, where there is one: given by the base, or told by what was found there."""
+    file = entry.piece.file
+    return number_in(file.name) if file.stored else given or None
 
 
 def _size(packed: PackedMessage) -> int:
@@ -196,7 +203,7 @@ def _area_tallies(
         tally.stored += len(entries)
         tally.last_at = decided
         tally.last = {
-            "number": numbers[target][-1] or None,
+            "number": _number(entries[-1], numbers[target][-1]),
             "from": decode(last.sender, charset),
             "to": decode(last.to, charset),
             "subject": decode(last.subject, charset) if target.kind is not TargetKind.NETMAIL else "",

@@ -35,6 +35,12 @@ RETRY_SECONDS = 5.0
 """How long after trouble, or while batches wait for a lock, the next pass begins."""
 SOON_SECONDS = 0.1
 """The same after a surprise, which ends after few attempts."""
+BASES_SECONDS = 0.2
+"""At least so long is between two looks at what has changed in the message bases."""
+BASES_REST = 20
+"""And so many times as long as such a look takes."""
+LOCKED_SECONDS = 1.0
+"""How long after it was found locked a base is looked at again."""
 HOUSE_SECONDS = 60.0
 HOUSE_MINUTES = 60
 """How often old dupe keys and lines of the ledger are dropped."""
@@ -107,6 +113,7 @@ class Service:
                 helpers = [
                     group.create_task(self._parts.watcher.run(), name="watch"),
                     group.create_task(self._keep_house(), name="house"),
+                    group.create_task(self._watch_bases(), name="bases"),
                     group.create_task(self._nightly.run(), name="nightly"),
                     group.create_task(self._parts.hooks.run(), name="hooks"),
                     group.create_task(self._show_life(), name="watchdog"),
@@ -175,6 +182,21 @@ class Service:
         await asyncio.to_thread(self._conditions.say, wrong)
 
     # --- around it
+
+    async def _watch_bases(self) -> None:
+        """Have a pass made when other programs may have written into our bases."""
+        watcher = self._parts.base_watcher
+        if not self._parts.scanning.directories:
+            return
+        async with asyncio.TaskGroup() as group:
+            group.create_task(watcher.run(), name="watch bases")
+            await self._first_pass.wait()
+            while True:
+                await watcher.wait(LOCKED_SECONDS if self._parts.scanning.unfinished else None)
+                started = time.monotonic()
+                if await asyncio.to_thread(self._parts.scanning.look):
+                    self._parts.watcher.wake()
+                await asyncio.sleep(max(BASES_SECONDS, BASES_REST * (time.monotonic() - started)))
 
     async def _keep_house(self) -> None:
         """Bound what waits, look at backlogs and nodelists, link new messages every minute; forget the old every hour.

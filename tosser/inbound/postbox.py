@@ -2,7 +2,7 @@
 
 Whoever wants to write puts a whole packet into it; it is tossed like any packet of a local program. The directory is
 below the state directory, so that it needs no configuration, is on the disk that our journal is on, and takes nothing
-from outside.
+from outside. A second one takes what other programs wrote into our bases: it is sent on, and not stored again.
 """
 
 from __future__ import annotations
@@ -17,22 +17,28 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _DIRECTORY = "posts"
+_STORED_DIRECTORY = "scanned"
 
 
 class PostBox:
     """The post box below a state directory.
 
+    Args:
+        state: the state directory.
+        stored: whether it is the one for messages that are in the bases of their areas already.
+
     Attributes:
         path: the directory; it is there once something was dropped, or `prepare` called.
     """
 
-    def __init__(self, state: Path) -> None:
-        self.path = state / _DIRECTORY
+    def __init__(self, state: Path, *, stored: bool = False) -> None:
+        self.path = state / (_STORED_DIRECTORY if stored else _DIRECTORY)
+        self._stored = stored
 
     @property
     def inbound(self) -> Inbound:
         """The post box as one of the inbounds."""
-        return Inbound(self.path, InboundClass.LOCAL, own=True)
+        return Inbound(self.path, InboundClass.LOCAL, own=True, stored=self._stored)
 
     def prepare(self) -> None:
         """Make the directory, if it is not there.

@@ -283,7 +283,7 @@ def describe(file: ClaimedFile) -> FileIn:
     inbound = file.inbound
     return FileIn(
         file.claim, printable(file.name), printable(str(inbound.path)), inbound.cls, file.size, file.mtime,
-        inbound.again,
+        inbound.again, inbound.stored,
     )  # fmt: skip
 
 

@@ -51,12 +51,14 @@ class Inbound:
         cls: what the mailer knew about the sender of its files.
         again: whether its files are netmail that was kept here and is to go on now.
         own: whether it is ours, and made on demand: that it is not there is no trouble.
+        stored: whether the messages in its files were found in the bases of their areas, and are there already.
     """
 
     path: Path
     cls: InboundClass
     again: bool = False
     own: bool = False
+    stored: bool = False
 
 
 @dataclass(frozen=True, slots=True)

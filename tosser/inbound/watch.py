@@ -11,7 +11,7 @@ import asyncio
 import os
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import structlog
 from asyncinotify import Inotify, Mask
@@ -35,6 +35,20 @@ _MASK = Mask.CREATE | Mask.CLOSE_WRITE | Mask.MOVED_TO | Mask.DELETE_SELF | Mask
 _MISSED = Mask.Q_OVERFLOW | Mask.IGNORED | Mask.DELETE_SELF | Mask.MOVE_SELF | Mask.UNMOUNT
 
 
+class Watched(NamedTuple):
+    """A sort of directory: what is asked to be told of, and how the log calls what happens to it."""
+
+    mask: Mask
+    not_watched: str
+    watched_again: str
+    events_lost: str
+
+
+INBOUNDS = Watched(_MASK, "inbound_not_watched", "inbound_watched_again", "inbound_events_lost")
+BASES = Watched(_MASK | Mask.MODIFY, "bases_not_watched", "bases_watched_again", "bases_events_lost")
+"""``MODIFY`` because other programs keep a base open after they have written to it."""
+
+
 @dataclass(slots=True)
 class _Directory:
     """One inbound.
@@ -55,14 +69,16 @@ class _Directory:
 
 
 class Watcher:
-    """Watches inbound directories.
+    """Watches inbound directories, or others in which files come and change.
 
     Args:
         inbounds: the directories; those that are not there yet are watched once they are.
         poll: seconds between looks in any case.
+        sort: what sort of directories they are.
     """
 
-    def __init__(self, inbounds: Sequence[Path], poll: float) -> None:
+    def __init__(self, inbounds: Sequence[Path], poll: float, sort: Watched = INBOUNDS) -> None:
+        self._sort = sort
         self._directories = [_Directory(path, is_remote(path)) for path in inbounds]
         self._poll = poll
         self._changed = asyncio.Event()
@@ -119,7 +135,7 @@ class Watcher:
     def _lose_watch(self, event: Event) -> None:
         """Note that the kernel watches a directory no longer; the next look watches what has its name then."""
         if event.mask & Mask.Q_OVERFLOW:
-            log.info("inbound_events_lost", effect="all inbounds are looked at")
+            log.info(self._sort.events_lost, effect="all are looked at")
         for directory in self._directories:
             if directory.watch is not None and directory.watch is event.watch:
                 directory.inode = None
@@ -155,7 +171,7 @@ class Watcher:
                 with suppress(OSError):
                     inotify.rm_watch(directory.watch)
                 directory.watch = None
-            directory.watch = inotify.add_watch(directory.path, _MASK)
+            directory.watch = inotify.add_watch(directory.path, self._sort.mask)
             directory.inode = inode
         except OSError as error:
             directory.watch = directory.inode = None
@@ -164,7 +180,7 @@ class Watcher:
             trouble = ""
         if trouble and trouble != directory.trouble:
             effect = f"polling every {self._interval:g} s"
-            log.warning("inbound_not_watched", inbound=printable(str(directory.path)), error=trouble, effect=effect)
+            log.warning(self._sort.not_watched, directory=printable(str(directory.path)), error=trouble, effect=effect)
         elif directory.trouble and not trouble:
-            log.info("inbound_watched_again", inbound=printable(str(directory.path)))
+            log.info(self._sort.watched_again, directory=printable(str(directory.path)))
         directory.trouble = trouble

@@ -31,6 +31,7 @@ class FileIn:
         size: bytes.
         arrived: modification time, Unix seconds.
         again: whether it is netmail that was kept here and is to go on now.
+        stored: whether its messages were found in the bases of their areas, and are there already.
     """
 
     claim: str
@@ -40,6 +41,7 @@ class FileIn:
     size: int
     arrived: float
     again: bool = False
+    stored: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -180,6 +180,7 @@ class Area:
         sbignore: nodes whose presence in SEEN-BY does not count when it is decided who gets a message.
         keep: what its base has to keep.
         on_message: names of the hooks that are called for each of its messages.
+        scan: whether mail that other programs write into its base is sent.
     """
 
     tag: str
@@ -200,6 +201,7 @@ class Area:
     sbignore: tuple[Address, ...] = ()
     keep: Keep = Keep()
     on_message: tuple[str, ...] = ()
+    scan: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +217,7 @@ class NetmailRules:
         dupe_history: seconds for which netmail is remembered.
         answers: what is answered by the system itself.
         keep: what its base has to keep.
+        scan: whether netmail that other programs write into its base is sent.
     """
 
     store: StoreKind
@@ -225,6 +228,7 @@ class NetmailRules:
     dupe_history: int = 7 * 86400
     answers: AnswerRules = field(default_factory=AnswerRules)
     keep: Keep = Keep()
+    scan: bool = False
 
 
 @dataclass(frozen=True, eq=False)

@@ -146,6 +146,7 @@ class Judge:
         """We, as PATH lists us where it means the sender's zone."""
         self._begins_here = packet.local or (bool(sender.point) and (sender.net, sender.node) in self._own)
         self._again = file.again
+        self._stored = file.stored
         self._netmail = NetmailJudge(header, packet, rules, known, cls=file.cls, files=attachments)
         self._fates: dict[tuple[Reason, tuple[Onward, ...]], Verdict] = {}
 
@@ -169,7 +170,7 @@ class Judge:
         if reason is not None:
             return self._bad(reason)
         recipients = self._exports.of(area).recipients(self._sender, text)
-        return self._verdict(Reason.ACCEPTED, tag, area_target(area), recipients)
+        return self._verdict(Reason.ACCEPTED, tag, area_target(area, stored=self._stored), recipients)
 
     def _open_area(self, tag: str) -> Area | Reason:
         """Find the area the sender may write to, or the reason why there is none."""
@@ -220,7 +221,7 @@ class Judge:
         verdict = self._fates.get((fate.reason, fate.onward))
         if verdict is None:
             netmail = self._rules.netmail
-            kept = fate.reason is Reason.NETMAIL or (fate.reason.held and not self._again)
+            kept = fate.reason is Reason.NETMAIL or (fate.reason.held and not (self._again or self._stored))
             store, path = (netmail.store, netmail.path) if kept else (StoreKind.PASSTHROUGH, "")
             target = Target(TargetKind.NETMAIL, "", "", store, path)
             verdict = Verdict(fate.reason, None if fate.reason is Reason.DUPLICATE else target, onward=fate.onward)
@@ -256,9 +257,10 @@ def _area_target(network: str, tag: str, store: StoreKind, path: str) -> Target:
     return Target(TargetKind.AREA, network, tag, store, path)
 
 
-def area_target(area: Area) -> Target:
-    """Name the base of an area."""
-    return _area_target(area.network, area.tag, area.store, area.path)
+def area_target(area: Area, *, stored: bool = False) -> Target:
+    """Name the base of an area; for messages that are in it already, one that keeps nothing."""
+    store, path = (StoreKind.PASSTHROUGH, "") if stored else (area.store, area.path)
+    return _area_target(area.network, area.tag, store, path)
 
 
 def bad_target(network: Network) -> Target:
