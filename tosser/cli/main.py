@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 COMMANDS = (
-    "run", "toss", "check", "explain", "route", "status", "queue", "post", "trace", "demo",
+    "run", "toss", "scan", "check", "explain", "route", "status", "queue", "post", "trace", "demo",
     "packet", "area", "link", "base", "netmail", "nodelist", "quarantine",
 )  # fmt: skip
 """In the order in which the help lists them."""
