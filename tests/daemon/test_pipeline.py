@@ -14,7 +14,7 @@ from tests.mail import message, packet
 from tests.observe import nothing_waits
 from tests.peers.daemon import DONE, node
 from tosser import disk
-from tosser.daemon import pipeline as module
+from tosser.daemon import suspects as module
 from tosser.inbound.reading import Reader
 from tosser.reason import FileState
 

@@ -32,7 +32,7 @@ FUNCTIONS = (
 )  # fmt: skip
 QUICK = {
     "tosser.daemon.service.RETRY_SECONDS": 0.2,
-    "tosser.daemon.pipeline.UNREADABLE_SECONDS": 0.2,
+    "tosser.daemon.suspects.UNREADABLE_SECONDS": 0.2,
     "tosser.inbound.spool._RETRY_AFTER": 0.2,
     "tosser.state.database.BUSY_SECONDS": 0.3,
     "tosser.events.publisher._UNUSABLE_REST": 0.2,

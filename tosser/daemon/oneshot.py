@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from tosser.daemon import collector, logs
 from tosser.daemon.conditions import NODELISTS
 from tosser.daemon.parts import build_parts, make_directories, sync_leftovers
-from tosser.daemon.pipeline import MAX_ATTEMPTS, PassReport
+from tosser.daemon.passes import PassReport
+from tosser.daemon.suspects import MAX_ATTEMPTS
 from tosser.inbound.ahead import Helper
 from tosser.state.lock import StateLock
 from tosser.state.state import State, ended_well

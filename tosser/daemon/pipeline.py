@@ -8,20 +8,21 @@ verdicts, until it succeeds. Recovery after a crash is the same act.
 from __future__ import annotations
 
 import time
-from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import structlog
 
 from tosser.daemon.logs import tell
+from tosser.daemon.passes import PassReport
 from tosser.daemon.storing import Work
+from tosser.daemon.suspects import MAX_ATTEMPTS, UNREADABLE_SECONDS, Suspects
 from tosser.daemon.transit import find_attachments, held_messages
 from tosser.errors import InputError, StateError, StoreError, said
 from tosser.inbound.reading import describe, digest_of
-from tosser.reason import FileState, Reason
+from tosser.reason import Reason
 from tosser.rules.batch import Batch, FileEnd, Refusal
 from tosser.rules.decision import decide, prepare_batch
 from tosser.rules.plan import draw_up
@@ -56,41 +57,8 @@ log = structlog.get_logger()
 
 CLAIM_FILES = 256
 """Files claimed at once: few enough that a crash leaves few to look at one by one."""
-MAX_ATTEMPTS = 3
-"""A file that was left without a verdict this often is set aside as poison."""
-UNREADABLE_SECONDS = 60.0
-"""How long a file that the system could not read is left alone."""
 MAX_PARKED = 16
 """With this many batches waiting for their bases no new input is taken: it is safe where it is."""
-
-
-@dataclass(slots=True)
-class PassReport:
-    """What one pass over the inbounds came to.
-
-    Attributes:
-        files: files that reached a final state.
-        messages: messages by reason code.
-        set_aside: files and bundle members that were kept instead of tossed.
-        trouble: why the pass stopped before all was done, as a sentence; empty when it did not.
-        sent: packets that were handed to the mailer.
-        busy_links: links whose mail waits because another program has locked them.
-        stuck: what cannot be carried out because its input is gone.
-        held: files that wait for links on hold.
-        shortage: why no input is taken: there is too little room; empty when there is enough.
-        surprised: whether something failed that should not; the files concerned are tried again by the next pass.
-    """
-
-    files: Counter[FileState] = field(default_factory=Counter)
-    messages: Counter[str] = field(default_factory=Counter)
-    set_aside: int = 0
-    trouble: str = ""
-    sent: int = 0
-    busy_links: list[str] = field(default_factory=list)
-    stuck: list[str] = field(default_factory=list)
-    held: int = 0
-    shortage: str = ""
-    surprised: bool = False
 
 
 @dataclass(slots=True)
@@ -166,9 +134,7 @@ class Pipeline:
         self._beat = beat
         self._stopping = stopping
         self._parked: dict[int, frozenset[str]] = {}
-        self._trusted: set[str] = set()
-        self._failed: set[str] = set()
-        self._unreadable: dict[str, tuple[float, str]] = {}
+        self._suspects = Suspects()
         self._report = PassReport()
         self._finisher = ThreadPoolExecutor(1, thread_name_prefix="tosser-finish")
         self._unsettled: _Unsettled | None = None
@@ -218,14 +184,13 @@ class Pipeline:
             self._report.trouble = said(error) if isinstance(error, OSError) else str(error)
             self._storing.doubt()
             log.error("toss_stopped", error=self._report.trouble, input="kept")  # noqa: TRY400 - a sentence
-        unreadable = [text for _, text in self._unreadable.values()]
-        self._report.trouble = self._report.trouble or "; ".join((*unreadable, *self._report.stuck))
+        self._report.trouble = self._report.trouble or "; ".join((*self._suspects.complaints, *self._report.stuck))
         return self._report
 
     def _toss_files(self, files: Sequence[ClaimedFile]) -> None:
         """Read the files and toss them batch by batch; a surprise makes each a suspect, to be looked at alone."""
         claims = {file.claim: file for file in files}
-        self._trusted.update(claims)
+        self._suspects.trust(claims)
         stormy = False
         with self._surprises(claims), self._unreadable_files():
             try:
@@ -319,7 +284,7 @@ class Pipeline:
                 self._keeper.keep_file(outcome, file)
             else:
                 done.append(file)
-            self._trusted.discard(outcome.claim)
+            self._suspects.done(outcome.claim)
         self._spool.finish(*done)
 
     def _needed(self) -> frozenset[str]:
@@ -333,7 +298,7 @@ class Pipeline:
             yield
         except InputError as error:
             log.error("file_unreadable", error=str(error), retry_in=UNREADABLE_SECONDS)  # noqa: TRY400 - a sentence
-            self._unreadable[error.claim] = (time.monotonic(), str(error))
+            self._suspects.unreadable(error)
             self._toss_leftovers()
 
     @contextmanager
@@ -354,8 +319,7 @@ class Pipeline:
             raise
         except Exception:
             log.exception("toss_failed", files=[describe(file).name for file in claims.values()], input="kept")
-            self._trusted.difference_update(claims)
-            self._failed.update(claims)
+            self._suspects.surprised(claims)
             self._storing.doubt()
             self._report.surprised = True
 
@@ -369,7 +333,7 @@ class Pipeline:
 
     def _heed_people(self) -> None:
         """Leave links out that were paused, or let them in again, since the last pass; the same with holds."""
-        self._trusted.update(self._holding.heed())
+        self._suspects.trust(self._holding.heed())
         paused = {pause.link for pause in self._state.paused_links()}
         if paused != self._paused or self._nodelist is not self._rules.nodelist:
             self._paused = paused
@@ -430,19 +394,19 @@ class Pipeline:
 
     def _toss_leftovers(self) -> None:
         """Finish or toss what lies in the work directories; what was there before us, or surprised us, one by one."""
-        now, needed = time.monotonic(), self._needed()
-        self._unreadable = {c: note for c, note in self._unreadable.items() if now - note[0] < UNREADABLE_SECONDS}
+        needed, unreadable = self._needed(), self._suspects.look_again()
         files = {
             file.claim: file
             for file in self._spool.claimed()
-            if file.claim not in needed and file.claim not in self._unreadable
+            if file.claim not in needed and file.claim not in unreadable
         }
         finished = self._state.outcomes_of(list(files))
         self._give_up_input(finished.values(), files)
         if self._is_short_of_room():
             return
-        trusted = [file for claim, file in files.items() if claim in self._trusted and claim not in finished]
-        suspects = [file for claim, file in files.items() if claim not in self._trusted and claim not in finished]
+        left = [file for claim, file in files.items() if claim not in finished]
+        trusted = [file for file in left if self._suspects.is_trusted(file.claim)]
+        suspects = [file for file in left if not self._suspects.is_trusted(file.claim)]
         if trusted and not self._must_rest():
             self._toss_files(trusted)
         for file in suspects:
@@ -464,7 +428,7 @@ class Pipeline:
         """
         description = describe(file)
         attempts = self._state.try_again(description)
-        if attempts <= MAX_ATTEMPTS or (file.claim not in self._failed and self._reader.survives(file)):
+        if attempts <= MAX_ATTEMPTS or (not self._suspects.has_failed(file.claim) and self._reader.survives(file)):
             self._toss_files([file])
             return
         what = f"processing failed {MAX_ATTEMPTS} times without a verdict; the log of those moments says more"

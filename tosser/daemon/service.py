@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tosser.daemon.clock import ClockWatch
     from tosser.daemon.conditions import Conditions
     from tosser.daemon.notify import Notifier
-    from tosser.daemon.pipeline import PassReport
+    from tosser.daemon.passes import PassReport
     from tosser.inbound.ahead import Helper
     from tosser.state.state import State
 
