@@ -150,7 +150,7 @@ def display_text(data: bytes, charset: Charset) -> str:
     """
     dropped = b"\n\x8d" if _soft_cr_is_no_letter(charset.codec) else b"\n"
     text = decode(data.translate(_LINE_ENDS, dropped), charset).replace(_SUBSTITUTE, "\ufffd")
-    return text if text.isascii() else _C1_CONTROLS.sub("\ufffd", text)
+    return _C1_CONTROLS.sub("\ufffd", text) if _may_have_c1(charset.codec) and not text.isascii() else text
 
 
 _SUBSTITUTE = "\x1a"
@@ -163,6 +163,13 @@ _C1_CONTROLS = re.compile("[\x80-\x9f]")
 @lru_cache(maxsize=64)
 def _soft_cr_is_no_letter(codec: str) -> bool:
     return codec != "utf-8" and not decode(b"\x8d", Charset(codec, codec, "chrs")).isalpha()
+
+
+@lru_cache(maxsize=64)
+def _may_have_c1(codec: str) -> bool:
+    """Tell whether a set has control characters beyond ASCII; those of the PC have letters there, and lines."""
+    every = decode(bytes(range(256)), Charset(codec, codec, "chrs"))
+    return "\ufffd" in every or _C1_CONTROLS.search(every) is not None  # the former in UTF-8
 
 
 @lru_cache(maxsize=256)

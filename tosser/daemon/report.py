@@ -17,6 +17,7 @@ from tosser.codec.seenby import parse_nodes
 from tosser.errors import KludgeError
 from tosser.events.payloads import Arrival, Dated, Decoded, file_event, message_event, netmail_event
 from tosser.reason import Reason
+from tosser.rules.plan import author_of
 from tosser.rules.scanning import number_in
 from tosser.rules.verdict import TargetKind, area_tag
 from tosser.state.state import Results
@@ -106,9 +107,8 @@ class Reporter:
         body = Decoded(display_text(text.body, charset), charset.name, charset.how)
         event_id = f"{file.claim}/{entry.piece.member}/{entry.piece.first + entry.index}"
         msgid, reply = _value(text, b"MSGID"), _value(text, b"REPLY")
-        message = entry.message
         if target.kind is TargetKind.NETMAIL:
-            subject = decode(packed.subject, charset)
+            message, subject = entry.message, decode(packed.subject, charset)
             return netmail_event(
                 node, id=event_id, time=decided, network=entry.decision.network, reason=entry.verdict.reason,
                 from_name=decode(packed.sender, charset), from_address=str(message.origin),
@@ -117,7 +117,7 @@ class Reporter:
                 size=_size(packed),
                 content=(subject, body) if self._rules.netmail.publish_text else None,
             )  # fmt: skip
-        origin = message.origin
+        origin = author_of(text, entry.decision.sender)
         return message_event(
             node, id=event_id, time=decided, network=target.network, area=target.tag,
             from_name=decode(packed.sender, charset), to_name=decode(packed.to, charset),

@@ -216,7 +216,7 @@ def _echomail(packed: PackedMessage, text: MessageText, sender: str, arrived: in
         text.body,
         text.seen_by,
         text.path,
-        origin_address(text) or _first_system(text, sender),
+        author_of(text, sender),
         None,
         parse_date(packed.date).value,
         arrived,
@@ -234,8 +234,14 @@ def _reason_kludge(reason: Reason, sender: str) -> bytes:
     return b"%s: %s %s" % (REASON_KLUDGE, reason.encode(), sender.encode())
 
 
-def _first_system(text: MessageText, sender: str) -> Address | None:
-    """Who wrote it, where neither Origin nor MSGID tells: the start of PATH, or who sent it, in the sender's zone."""
+def author_of(text: MessageText, sender: str) -> Address | None:
+    """Give the address of the author of echomail, as far as it is known.
+
+    Where neither Origin nor MSGID tells, it is the start of PATH, or who sent it (``sender``), in the sender's zone.
+    """
+    stated = origin_address(text)
+    if stated is not None:
+        return stated
     try:
         system = Address.parse(sender)
     except AddressError:
