@@ -8,7 +8,7 @@ verdicts, until it succeeds. Recovery after a crash is the same act.
 from __future__ import annotations
 
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -137,11 +137,13 @@ class Pipeline:
         self._suspects = Suspects()
         self._report = PassReport()
         self._finisher = ThreadPoolExecutor(1, thread_name_prefix="tosser-finish")
+        self._syncer = ThreadPoolExecutor(1, thread_name_prefix="tosser-bases")
         self._unsettled: _Unsettled | None = None
 
     def close(self) -> None:
-        """End its thread."""
+        """End its threads."""
         self._finisher.shutdown()
+        self._syncer.shutdown()
 
     def use_nodelist(self, nodelist: Directory) -> None:
         """Ask another nodelist who is above whom, from the next pass on; netmail that is held is judged by it anew."""
@@ -241,14 +243,21 @@ class Pipeline:
         log.warning("batch_parked", batch=work.entry, error=str(error), parked=len(self._parked))
 
     def _finish(self, work: Work, numbers: Mapping[Target, list[int]], claims: Mapping[str, ClaimedFile]) -> None:
-        """Get on the disk what was written, and record that it is there; in a thread of its own."""
-        self._storing.sync(numbers)
-        asides = work.plan.decision.set_aside
-        notes = [self._keeper.keep_member(item, claims[item.claim]) for item in asides if item.member is not None]
-        self._releasing.held.keep(held_messages(work.plan.held))
-        self._storing.mark_sent(work, self._rules.netmail)
-        staged = self._sending.stage(work.packets, work.first_packet)
-        self._answering.drop(work.plan.pieces, work.plan.decision, again=work.again)
+        """Get on the disk what was written, and record that it is there; in a thread of its own.
+
+        The bases are synced while the packets are written: the disk takes in both at once.
+        """
+        synced = self._syncer.submit(self._storing.sync, numbers)
+        try:
+            asides = work.plan.decision.set_aside
+            notes = [self._keeper.keep_member(item, claims[item.claim]) for item in asides if item.member is not None]
+            self._releasing.held.keep(held_messages(work.plan.held))
+            self._storing.mark_sent(work, self._rules.netmail)
+            staged = self._sending.stage(work.packets, work.first_packet)
+            self._answering.drop(work.plan.pieces, work.plan.decision, again=work.again)
+        finally:
+            wait([synced])
+        synced.result()
         results = self._reporter.results(work.plan, numbers, notes, staged, time.time())
         results.robot_mails = self._answering.robot_mails(work.plan.pieces, work.plan.decision)
         self._state.applied(work.entry, results)
