@@ -8,6 +8,7 @@ import pytest
 
 from tests.cli.looking import snapshot
 from tests.corpus import HUB, damaged, message, netmail, packed, packet, refused
+from tests.netmail import letter
 from tests.peers.daemon import BAD_CONFIGURATION, DONE, FAILED, SET_ASIDE, node
 from tosser.reason import Reason
 from tosser.rules.shipping import LinkKey
@@ -126,6 +127,7 @@ def test_messages_are_told_with_their_fate(system: Node) -> None:
                 "why": "it sent us the message, under this or another of its addresses",
             }
         ],
+        "answers": [],
     }
     assert (unknown["verdict"], unknown["stored_in"]["kind"]) == ("unknown-area", "bad")
     assert unknown["stored_in"]["path"] == str(system.bases / "badmail.tqw")
@@ -317,3 +319,51 @@ def test_a_bad_configuration_is_told(system: Node) -> None:
     system.config.write_text("nonsense: true\n")
 
     assert system.run("explain", "a.pkt").code == BAD_CONFIGURATION
+
+
+def test_answers_are_foretold(tmp_path: Path) -> None:
+    """Of netmail explain tells which answers and robots it causes, and the toss then gives just those."""
+    robots = {"PING": "ping", "Weather": {"command": ["true"]}}
+    system = node(tmp_path, areas=0, netmail={"answers": {"per_system": 2}, "robots": robots})
+    raw = [
+        letter(number=1, to_name=b"Ping"),
+        letter(number=2, to_name=b"Weather"),
+        *(letter(number=number, addressee="1337:9/9") for number in (3, 4, 4, 5)),
+        letter(number=6),
+    ]
+    path = system.root / "a.pkt"
+    path.write_bytes(packet(raw))
+
+    (facts,) = explained(system, path)
+    told = [message["answers"] for message in facts["packets"][0]["messages"]]
+    text = system.run("explain", str(path)).stdout
+    system.deliver(path.read_bytes())
+    assert system.toss().code == DONE
+    counters = system.status()["counters"]
+    again = explained(system, path)[0]["packets"][0]["messages"]
+
+    def answer(kind: str, withheld: str | None = None) -> list[dict[str, str | None]]:
+        return [{"kind": kind, "from": "1337:1/200", "to": HUB, "withheld": withheld, "robot": None}]
+
+    robot = [{"kind": "robot", "from": None, "to": None, "withheld": None, "robot": "Weather"}]
+    bounces = [answer("bounce", withheld) for withheld in (None, None, "repeated", "system-limit")]
+    assert told == [answer("pong"), robot, *bounces, []]
+    assert "      answered: pong from 1337:1/200 to 1337:1/100\n" in text
+    assert "      given to robot Weather\n" in text
+    assert "      not answered (repeated): bounce from 1337:1/200 to 1337:1/100\n" in text
+    given = {name: count for name, count in counters.items() if name.startswith(("answer.", "withheld."))}
+    assert given == {"answer.pong": 1, "answer.bounce": 2, "withheld.repeated": 1, "withheld.system-limit": 1}
+    assert [message["answers"] for message in again[2:5]] == [answer("bounce", "repeated")] * 3
+
+
+def test_answers_to_several_files(system: Node) -> None:
+    """What one file would have answered is not answered again for the next."""
+    for number in (1, 2):
+        (system.root / f"{number}.pkt").write_bytes(packet([letter(addressee="1337:9/9")]))
+
+    first, second = explained(system, system.root / "1.pkt", system.root / "2.pkt")
+
+    assert [each["packets"][0]["messages"][0]["answers"][0]["withheld"] for each in (first, second)] == [
+        None,
+        "repeated",
+    ]

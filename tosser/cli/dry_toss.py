@@ -9,6 +9,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from tosser.cli.dry_answers import DryAnswers
 from tosser.cli.files import received_name, to_be_read
 from tosser.cli.netmail_fate import with_nodelists
 from tosser.codec.charset import decode
@@ -54,7 +55,8 @@ class DryToss:
 
     Args:
         config: the configuration.
-        state: the dupe history, and the links that are paused; ``None`` where nothing was ever tossed.
+        state: the history of duplicates and answers, and the links that are paused; ``None`` where nothing was ever
+            tossed.
     """
 
     def __init__(self, config: Config, state: State | None) -> None:
@@ -65,13 +67,14 @@ class DryToss:
         self._state = state
         self._now = time.time()
         self._remembered: set[bytes] = set()
+        self._answers = DryAnswers(self._rules, state, self._now)
 
     def explain(self, path: Path, cls: InboundClass) -> dict[str, Any]:
         """Tell what would become of a file in an inbound of this class.
 
         Raises:
             OSError: it cannot be read.
-            StateError: the dupe history cannot be read.
+            StateError: the history cannot be read.
         """
         found = _Findings()
         with to_be_read(path) as real:
@@ -97,12 +100,16 @@ class DryToss:
         for outcome in decision.outcomes:
             found.outcome = _outcome_facts(outcome)
         verdicts = _verdicts(decision)
+        answers = self._answers.find(batch.pieces, decision)
         for piece, packet, keys in zip(batch.pieces, prepared.packets, prepared.keys, strict=True):
             if piece.starts_packet:
                 found.packets.append(_packet_facts(piece, packet))
             made = verdicts.get((piece.member, piece.first), ())
             seen = [_seen_before(verdict, key, history) for verdict, key in zip(made, keys, strict=True)]
-            found.packets[-1]["messages"] += _message_facts(piece, packet, made, seen, self._rules)
+            messages = _message_facts(piece, packet, made, seen, self._rules)
+            found.packets[-1]["messages"] += (
+                facts | {"answers": answers.get((piece.member, facts["number"] - 1), [])} for facts in messages
+            )
 
 
 def _verdicts(decision: Decision) -> dict[tuple[int, int], list[Verdict]]:

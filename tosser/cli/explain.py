@@ -160,6 +160,15 @@ def _say_message(message: dict[str, Any]) -> None:
     for link in message["links"]:
         how = f", {link['flavour']}" if link.get("flavour") else ""
         say(f"      sent on to {link['link']}{how}" if link["gets"] else f"      not to {link['link']}: {link['why']}")
+    for answer in message["answers"]:
+        say(f"      {_answer(answer)}")
+
+
+def _answer(answer: dict[str, Any]) -> str:
+    if answer["robot"]:
+        return f"given to robot {answer['robot']}"
+    what = f"{answer['kind']} from {answer['from']} to {answer['to']}"
+    return f"not answered ({answer['withheld']}): {what}" if answer["withheld"] else f"answered: {what}"
 
 
 def _storage(target: dict[str, Any] | None) -> str:
