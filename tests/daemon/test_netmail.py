@@ -14,12 +14,13 @@ from tests.mail import HUB, US, packet
 from tests.netmail import attached, change, flow_of, in_base, in_transit, letter, sent, vias
 from tests.nodelists import nodelist
 from tests.packets import number
-from tests.peers.daemon import DONE, node
+from tests.peers.daemon import DONE, FAILED, node
 from tosser.address import Address
 from tosser.cli.status import gather
 from tosser.codec.jam import JamAttribute
 from tosser.codec.kludge import find_value
 from tosser.codec.nodelist import Keyword, NodeEntry, Nodelist, NodeTable
+from tosser.inbound.held import HeldMail
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -177,6 +178,38 @@ def test_held_goes_on_once_there_is_a_way(system: Node) -> None:
     (record,) = in_base(system)
     assert list(in_transit(system)) == []
     assert record.header.attribute & JamAttribute.SENT
+
+
+def test_what_is_held_can_be_given_up(system: Node) -> None:
+    """A dropped letter goes nowhere, though a route comes; the others go on, and an id that is wrong drops nothing."""
+    assert system.run("netmail", "drop", "all").stdout == "Nothing is held.\n"
+    toss(system, *(letter(number=number, addressee="1337:2/2") for number in (1, 2)))
+    first, _ = (row["id"] for row in system.run("netmail", "list", "--json").json)
+
+    wrong = system.run("netmail", "drop", first, "0-0")
+    assert (wrong.code, wrong.stdout, wrong.stderr) == (FAILED, "", "tosser: 0-0: nothing of that id is held\n")
+    assert held(system) == {"no-route": 2}
+    done = system.run("netmail", "drop", first)
+    assert (done.code, done.stdout) == (DONE, f"{first} is deleted\n")
+
+    change(system, routes=[{"match": "1337:2/*", "via": DOWN}])
+    toss_again(system)
+    assert [message.msgid for message in sent(system, DOWN)] == [f"{HUB} 00000002"]
+    assert held(system) == {}
+    assert len(in_base(system)) == 2
+
+
+def test_one_that_goes_on_is_not_dropped(system: Node) -> None:
+    """What was let go on, or judged anew, since it was listed, is not taken for dropped."""
+    toss(system, letter(addressee="1337:2/2"))
+    mail = HeldMail(system.state)
+    (entry,) = mail.entries()
+    mail.release(entry)
+
+    with pytest.raises(FileNotFoundError):
+        mail.drop(entry)
+
+    assert len(list(system.state.rglob(f"{entry.id}.pkt"))) == 1
 
 
 def test_a_new_nodelist(system: Node) -> None:

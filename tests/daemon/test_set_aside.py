@@ -198,6 +198,7 @@ def test_dropped(system: Node) -> None:
     assert list((system.state / "quarantine").iterdir()) == []
     assert system.run("status").code == DONE
     assert system.run("quarantine", "list").stdout == "Nothing is set aside.\n"
+    assert system.run("quarantine", "drop", "all").stdout == "Nothing is set aside.\n"
 
 
 @pytest.mark.parametrize("command", ["drop", "retry"])

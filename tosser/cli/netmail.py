@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from tosser.cli.chosen import Ids, chosen
 from tosser.cli.context import load
-from tosser.cli.output import JsonOption, ago, say_json, say_table, utc
+from tosser.cli.output import Exit, JsonOption, ago, complain, say, say_json, say_table, utc
 from tosser.codec.message import split_text
 from tosser.codec.packet import parse_packet
 from tosser.config.world import build_rulebook
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from tosser.rules.network import Rulebook
 
 app = typer.Typer(help="Netmail that is held on its way to others.", no_args_is_help=True)
+
+_NOTHING = "Nothing is held."
 
 
 @app.command("list")
@@ -36,8 +39,31 @@ def list_held(context: typer.Context, *, as_json: JsonOption = False) -> None:
     say_table(
         ("ID", "REASON", "SINCE", "FROM", "TO", "BYTES"),
         [(row["id"], row["reason"], ago(row["since_at"], now), row["from"], row["to"], row["bytes"]) for row in rows],
-        "Nothing is held.",
+        _NOTHING,
     )
+
+
+@app.command("drop")
+def drop(context: typer.Context, ids: Ids) -> None:
+    """Give netmail up for good that is held: it is not sent on any more. Its copy in the netmail base stays.
+
+    Ends with 1 when one goes on at this very moment.
+    """
+    held = HeldMail(load(context).paths.state)
+    entries = {entry.id: entry for entry in held.entries()}
+    if not entries and ids == ["all"]:
+        say(_NOTHING)
+    failed = False
+    for entry_id in chosen(list(entries), ids, "held"):
+        try:
+            held.drop(entries[entry_id])
+        except FileNotFoundError:
+            complain(f"tosser: {entry_id}: it has just been judged anew; look at `tosser netmail list`")
+            failed = True
+        else:
+            say(f"{entry_id} is deleted")
+    if failed:
+        raise typer.Exit(Exit.FAILED)
 
 
 def _facts(entry: HeldEntry, rules: Rulebook) -> dict[str, Any]:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from tosser.cli.chosen import Ids, chosen
 from tosser.cli.context import load
-from tosser.cli.output import Exit, JsonOption, ago, complain, say, say_json, say_table, utc
+from tosser.cli.output import JsonOption, ago, say, say_json, say_table, utc
 from tosser.inbound.quarantine import Note, Quarantine
 from tosser.reason import Reason
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="What was set aside, why, and what to do about it.", no_args_is_help=True)
 
-Ids = Annotated[list[str], typer.Argument(metavar="ID...", help="Ids as `quarantine list` shows them, or `all`.")]
+_NOTHING = "Nothing is set aside."
 
 
 @app.command("list")
@@ -43,7 +44,7 @@ def list_entries(context: typer.Context, *, as_json: JsonOption = False) -> None
             )
             for e in entries
         ],
-        "Nothing is set aside.",
+        _NOTHING,
     )
 
 
@@ -106,16 +107,10 @@ def _quarantine(config: Config) -> Quarantine:
 
 
 def _chosen(quarantine: Quarantine, ids: list[str]) -> list[str]:
-    """Take ``all`` literally, and refuse the whole call when one id is wrong, before anything is touched."""
     known = [entry.id for entry in quarantine.entries()]
-    if ids == ["all"]:
-        return known
-    unknown = [entry_id for entry_id in ids if entry_id not in known]
-    for entry_id in unknown:
-        complain(f"tosser: {entry_id}: nothing of that id is set aside")
-    if unknown:
-        raise typer.Exit(Exit.FAILED)
-    return ids
+    if not known and ids == ["all"]:
+        say(_NOTHING)
+    return chosen(known, ids, "set aside")
 
 
 def _plain(entry: Note) -> dict[str, Any]:

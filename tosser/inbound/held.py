@@ -123,6 +123,18 @@ class HeldMail:
         """
         disk.rename(entry.path, entry.path.with_name(f"{entry.id}.{reason}.pkt"))
 
+    def drop(self, entry: HeldEntry) -> None:
+        """Give a message up for good.
+
+        Raises:
+            FileNotFoundError: it is not held any more, or for another reason.
+            OSError: it cannot be removed.
+        """
+        dropped = entry.path.with_name(f"{entry.id}.dropped")
+        disk.rename(entry.path, dropped)  # which tells, as removing does not, whether it was still there
+        disk.unlink(dropped)
+        disk.sync_directory(dropped.parent)
+
     def _entries(self) -> Iterator[HeldEntry]:
         for cls in InboundClass:
             try:
