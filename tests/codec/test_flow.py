@@ -9,6 +9,7 @@ from tosser.codec.flow import (
     Directive,
     Flavour,
     FlowLine,
+    boss_numbers,
     bso_stem,
     build_flow,
     flow_extension,
@@ -17,6 +18,7 @@ from tosser.codec.flow import (
     missing_lines,
     parse_flow,
     point_directory,
+    system_numbers,
     zone_extension,
 )
 from tosser.errors import FormatError
@@ -41,6 +43,30 @@ def test_names_of_systems(address: str, directory: str, stem: str) -> None:
     """A node's files carry net and node in hex; a point's its number, in a directory of its boss."""
     assert point_directory(Address.parse(address)) == directory
     assert bso_stem(Address.parse(address)) == stem
+
+
+@pytest.mark.parametrize(
+    ("name", "numbers"),
+    [
+        ("139c0412.flo", (5020, 1042)),
+        ("0001012D.HLO", (1, 301)),
+        ("0001012d.cut", (1, 301)),
+        ("0000002d.dlo", (0, 45)),
+        ("139c0412.bsy", None),
+        ("139c0412.mo0", None),
+        ("139c412.flo", None),
+        ("139c0412.pnt", None),
+    ],
+)
+def test_whose_a_file_is(name: str, numbers: tuple[int, int] | None) -> None:
+    """Flow files and flavoured packets of any case tell whose they are; nothing else does."""
+    assert system_numbers(name) == numbers
+
+
+@pytest.mark.parametrize(("name", "numbers"), [("139C0412.pnt", (5020, 1042)), ("139c0412.flo", None), ("x.pnt", None)])
+def test_whose_points_a_directory_is_for(name: str, numbers: tuple[int, int] | None) -> None:
+    """A directory of points tells their boss."""
+    assert boss_numbers(name) == numbers
 
 
 @pytest.mark.parametrize(("zone", "extension"), [(1, ".001"), (21, ".015"), (1337, ".539"), (4096, ".1000")])

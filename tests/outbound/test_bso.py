@@ -126,6 +126,24 @@ def test_backlog(tmp_path: Path) -> None:
     assert bso_in(out).backlog(Address.parse("2:5020/1042")) == Backlog(3, 117, 300.0)
 
 
+def test_systems(tmp_path: Path) -> None:
+    """Whoever has a flow file or a flavoured packet is told, points too, in any case; other files are nobody's."""
+    put(tmp_path / "OUT" / "139C0412.FLO", b"", 1.0)
+    put(tmp_path / "out.002" / "139c0413.cut", b"x", 1.0)
+    put(tmp_path / "out" / "139c0412.pnt" / "0000002d.hlo", b"x", 1.0)
+    put(tmp_path / "out" / "139c0412.pnt" / "139c0412.hlo", b"not a point", 1.0)
+    put(tmp_path / "out" / "139c0414.bsy", b"", 1.0)
+    put(tmp_path / "out" / "139c0415.mo0", b"x", 1.0)
+    put(tmp_path / "out.001" / "00640001.flo", b"x", 1.0)
+    put(tmp_path / "fsxnet.015" / "00010064.flo", b"x", 1.0)
+    bso = bso_in(tmp_path / "out")
+    told = {"2:5020/1042@fidonet", "2:5020/1043@fidonet", "2:5020/1042.45@fidonet"}
+    assert {str(address) for address in bso.systems(2, "fidonet")} == told
+    assert bso.systems(1, "fidonet") == {Address.parse("1:100/1@fidonet")}
+    assert bso.systems(21, "fsxnet") == {Address.parse("21:1/100@fsxnet")}
+    assert bso.systems(3, "fidonet") == set()
+
+
 def test_backlog_in_any_case(tmp_path: Path) -> None:
     """Names and directories are read in any case, and the default zone by its number too."""
     put(tmp_path / "OUT" / "139C0412.OUT", b"x", 1.0)

@@ -1,4 +1,4 @@
-"""``tosser queue``: what waits for each link."""
+"""``tosser queue``: what waits for each link, and for systems that are none."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def queue(context: typer.Context, *, as_json: JsonOption = False) -> None:
-    """Show what waits for each link: staged by us, and in the outbound for the mailer."""
+    """Show what waits for each link, and for systems that are none: staged by us, and in the outbound."""
     config = load(context)
     rows = gather(config)
     if as_json:
@@ -31,17 +31,18 @@ def queue(context: typer.Context, *, as_json: JsonOption = False) -> None:
         ("NETWORK", "LINK", "NAME", "STAGED", "OUTBOUND", "BYTES", "OLDEST", "PAUSED"),
         [
             (
-                row["network"], row["address"], row["name"], row["staged"]["packets"], row["outbound"]["files"],
-                row["bytes"], ago(row["oldest_at"], now), (row["paused"] or {}).get("why"),
+                row["network"], row["address"], row["name"] if row["known"] else "(no link)",
+                row["staged"]["packets"], row["outbound"]["files"], row["bytes"], ago(row["oldest_at"], now),
+                (row["paused"] or {}).get("why"),
             )
             for row in rows
         ],
-        "There are no links.",
+        "There are no links, and nothing waits.",
     )  # fmt: skip
 
 
 def gather(config: Config) -> list[dict[str, Any]]:
-    """Collect what waits for every link as plain values."""
+    """Collect what waits for every link, and for systems that are none, as plain values."""
     if config.paths.outbound is None:
         return []
     from tosser.daemon.dispatch import queues  # noqa: PLC0415 - most commands need no outbound
@@ -61,6 +62,7 @@ def gather(config: Config) -> list[dict[str, Any]]:
                 "network": entry.link.network,
                 "address": str(entry.link.address.without_domain),
                 "name": entry.link.name,
+                "known": entry.link.known,
                 "staged": {
                     "packets": entry.staged.packets if entry.staged else 0,
                     "bytes": entry.staged.size if entry.staged else 0,

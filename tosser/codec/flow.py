@@ -72,6 +72,7 @@ _DIRECTIVES = {
 """Those of FTS-5005 with its optional alternates, and the ``$`` that some mailers pass over."""
 _FLOW_NAME = re.compile(r"[0-9a-f]{8}\.[icdfnh]lo", re.ASCII | re.IGNORECASE)
 _PACKET_NAME = re.compile(r"[0-9a-f]{8}\.[icdoh]ut", re.ASCII | re.IGNORECASE)
+_POINT_DIRECTORY = re.compile(r"[0-9a-f]{8}\.pnt", re.ASCII | re.IGNORECASE)
 _BLANKS = b" \t\v\f\r"
 _UNWRITABLE = re.compile(rb"[^/].*|.*[\n\0].*|.*[ \t\v\f\r]", re.DOTALL)
 
@@ -89,6 +90,21 @@ def point_directory(address: Address) -> str:
 def bso_stem(address: Address) -> str:
     """Name the files of a system inside its directory, without extension."""
     return f"{address.point:08x}" if address.point else f"{address.net:04x}{address.node:04x}"
+
+
+def system_numbers(name: str) -> tuple[int, int] | None:
+    """Tell whose a flow file or flavoured packet is: the two numbers in its name, or ``None`` if it is neither.
+
+    They are net and node; in a directory of points zero and the point.
+    """
+    if not is_flow_name(name) and not is_flavoured_packet_name(name):
+        return None
+    return int(name[:4], 16), int(name[4:8], 16)
+
+
+def boss_numbers(name: str) -> tuple[int, int] | None:
+    """Tell whose points a directory is for: net and node of their boss, or ``None`` if it is named otherwise."""
+    return (int(name[:4], 16), int(name[4:8], 16)) if _POINT_DIRECTORY.fullmatch(name) else None
 
 
 def flow_extension(flavour: Flavour) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from tosser.address import Address
 from tosser.config.values import SyncMode
 from tosser.daemon.sending import Outgoing, Sending
 from tosser.errors import StateError, said
@@ -16,7 +17,7 @@ from tosser.outbound.staging import Staging
 from tosser.rules.shipping import LinkKey
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from tosser.config.model import Config
@@ -28,10 +29,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Queue:
-    """What waits for one link.
+    """What waits for one system.
 
     Attributes:
-        link: the link.
+        link: a link, or a system that is none and gets netmail all the same (``noroute``).
         staged: packets that are not yet where the mailer finds them; ``None`` when there are none.
         outbound: what the mailer finds, in the outbound or the link's file box.
     """
@@ -95,8 +96,32 @@ def _pack_programs(config: Config) -> dict[str, PackProgram]:
 
 
 def queues(root: Path, rules: Rulebook, state: State | None) -> list[Queue]:
-    """Look at what waits for every link; ``state`` is ``None`` before anything was ever tossed."""
+    """Look at what waits for every link, and for systems that are none.
+
+    Args:
+        root: the outbound.
+        rules: the sysop's world.
+        state: tells what is staged; ``None`` before anything was ever tossed.
+    """
     bso = build_bso(root, rules)
     staged = {mail.link: mail for mail in state.staged_mail()} if state else {}
     links = sorted(rules.links.values(), key=lambda link: link.address)
-    return [Queue(link, staged.get(LinkKey.of(link)), bso.backlog(link.address) + box_backlog(link)) for link in links]
+    strangers = sorted(_strangers(bso, rules, staged), key=lambda link: link.address)
+    found = [
+        Queue(link, staged.get(LinkKey.of(link)), bso.backlog(link.address) + box_backlog(link))
+        for link in (*links, *strangers)
+    ]
+    return [queue for queue in found if queue.link.known or queue.total.files]
+
+
+def _strangers(bso: Bso, rules: Rulebook, staged: Iterable[LinkKey]) -> list[Link]:
+    """Find the systems that are no links and that something is staged for, or in the outbound."""
+    named = {
+        replace(Address.parse(key.address), domain=rules.networks[key.network].domain)
+        for key in staged
+        if key.network in rules.networks
+    }
+    for network in rules.networks.values():
+        for zone in network.zones:
+            named |= bso.systems(zone, network.domain)
+    return [link for link in map(rules.stranger, named - rules.links.keys()) if link is not None]

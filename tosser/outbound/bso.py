@@ -13,7 +13,15 @@ import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tosser.codec.flow import bso_stem, is_flavoured_packet_name, point_directory, zone_extension
+from tosser.address import Address
+from tosser.codec.flow import (
+    boss_numbers,
+    bso_stem,
+    is_flavoured_packet_name,
+    point_directory,
+    system_numbers,
+    zone_extension,
+)
 from tosser.errors import StoreError
 from tosser.outbound.busy import STALE_SECONDS, BusyLock
 from tosser.outbound.flowfile import FlowFiles, absolute_paths
@@ -21,8 +29,6 @@ from tosser.outbound.flowfile import FlowFiles, absolute_paths
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
-
-    from tosser.address import Address
 
 _DOMAIN = re.compile(r"[a-z0-9_~-]{1,31}", re.ASCII)
 
@@ -96,7 +102,7 @@ class Bso:
         Raises:
             StoreError: its domain cannot be part of a name.
         """
-        at = self._root_of(address)
+        at = self._root_of(address.domain)
         extension = "" if address.zone == at.zone else zone_extension(address.zone)
         return at.path.with_name(f"{at.path.name}{extension}") / point_directory(address)
 
@@ -141,8 +147,22 @@ class Bso:
             seen |= files
         return total
 
-    def _root_of(self, address: Address) -> DomainRoot:
-        domain = address.domain
+    def systems(self, zone: int, domain: str) -> set[Address]:
+        """List the systems of a zone that the outbound has flow files or flavoured packets for, be they links or not.
+
+        Raises:
+            StoreError: the domain cannot be part of a name.
+        """
+        found = set()
+        for path in [path for directory in self._zones_read(zone, domain) for path in _entries(directory)]:
+            if numbers := system_numbers(path.name):
+                found.add(Address(zone, *numbers, 0, domain))
+            elif boss := boss_numbers(path.name):
+                points = filter(None, (system_numbers(inner.name) for inner in _entries(path)))
+                found |= {Address(zone, *boss, point, domain) for zero, point in points if point and not zero}
+        return found
+
+    def _root_of(self, domain: str) -> DomainRoot:
         if domain in {"", self._domain}:
             return self._first
         if domain in self._others:
@@ -152,13 +172,16 @@ class Bso:
         return DomainRoot(self.root.with_name(domain), None)
 
     def _directories_read(self, address: Address) -> list[Path]:
-        """List the directories a system's mail may be in: the default zone may be written with its extension too."""
-        at = self._root_of(address)
-        wanted = {f"{at.path.name}{zone_extension(address.zone)}".lower()}
-        wanted |= {at.path.name.lower()} if address.zone == at.zone else set()
-        zones = [path for path in _entries(at.path.parent) if path.name.lower() in wanted]
+        zones = self._zones_read(address.zone, address.domain)
         points = point_directory(address)
         return [path for zone in zones for path in _entries(zone) if path.name.lower() == points] if points else zones
+
+    def _zones_read(self, zone: int, domain: str) -> list[Path]:
+        """List the directories the mail of a zone may be in: the default zone may be written with its extension too."""
+        at = self._root_of(domain)
+        wanted = {f"{at.path.name}{zone_extension(zone)}".lower()}
+        wanted |= {at.path.name.lower()} if zone == at.zone else set()
+        return [path for path in _entries(at.path.parent) if path.name.lower() in wanted]
 
 
 def sum_up(paths: Iterable[Path]) -> Backlog:
