@@ -155,6 +155,8 @@ def test_order_is_numeric() -> None:
         ("2:502?/1.*", ["2:5020/1", "2:5029/1.7"], ["2:5020/2"]),
         ("2:*/0", ["2:5020/0"], ["2:5020/1", "2:5020/0.1"]),
         ("1:1/-1", ["1:1/-1"], ["1:1/1"]),
+        ("2:50*", ["2:50/1", "2:5020/1.7"], ["2:51/1"]),
+        ("*.7", ["2:5020/1.7"], ["2:5020/1"]),
         (" 2:* ", ["2:5020/1"], ["1:5020/1"]),
         ("*" * 60 + "9", ["1:1/9"], ["1:1/1"]),
     ],
@@ -167,9 +169,13 @@ def test_pattern(mask: str, hits: list[str], misses: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "mask", ["", "ALL", "2:5020", "5020/1", "5020/*", "502?/1", ".*", "/*", "2:5020/1@x", "2:50 20/1"]
-)
+    "mask",
+    [
+        "", "ALL", "2:5020", "5020/1", "5020/*", "502?/1", ".*", "/*", "2:5020/1@x", "2:50 20/1", "2:*/", "2:502?",
+        "2:*:1", "2:5020/*/1", "2:/*", "2:5020/*.", "*:5020",
+    ],
+)  # fmt: skip
 def test_no_pattern(mask: str) -> None:
-    """A mask that is no mask, or that no address can ever match because it has no zone, is refused."""
+    """A mask that is no mask, or that no address can ever match because it lacks a part, is refused."""
     with pytest.raises(AddressError):
         AddressPattern.parse(mask)

@@ -18,6 +18,11 @@ _ADDRESS = re.compile(
     r"(?:@(?P<domain>[A-Za-z0-9_~-]{1,31})(?:\.[A-Za-z0-9._~-]*)?)?",
     re.ASCII,
 )
+_MASK = re.compile(
+    r"(?P<zone>[0-9?*]+)(?P<net>:[0-9?*]+)?(?P<node>/-?[0-9?*]+)?(?:\.[0-9?*]+)?",
+    re.ASCII,
+)
+"""A mask in parts; what lacks one has an asterisk that stands for it."""
 _HIGHEST = 32767
 """Highest number a zone, net, node or point may have in text (FRL-1002)."""
 _LONGEST = 80
@@ -125,15 +130,15 @@ class AddressPattern:
 
         Raises:
             AddressError: it has characters that neither an address nor a mask may have, is an address without its zone,
-                net or node, or is a mask without the zone, which no address would match.
+                net or node, or is a mask that no address would match.
         """
         stripped = text.strip()
         if not re.fullmatch(r"[0-9*?:/.-]+", stripped, re.ASCII):
             raise AddressError(f"{text!r} is not an address pattern (digits, ':', '/', '.', '*' and '?')")
         if "*" not in stripped and "?" not in stripped:
             Address.parse(stripped)
-        elif re.match(r"[0-9?-]*[/.]", stripped, re.ASCII):
-            raise AddressError(f"{text!r} does not begin with a zone (such as 2:5020/*)")
+        elif not _may_match(stripped):
+            raise AddressError(f"{text!r} is not an address pattern (such as 2:*, 2:5020/* or 2:5020/1.*)")
         full = stripped if "." in stripped or stripped.endswith("*") else stripped + ".0"
         regex = "".join({"*": ".*", "?": "."}.get(char, re.escape(char)) for char in re.sub(r"\*+", "*", full))
         return cls(stripped, re.compile(regex))
@@ -146,3 +151,12 @@ class AddressPattern:
     def __str__(self) -> str:
         """Write as it was given."""
         return self.text
+
+
+def _may_match(mask: str) -> bool:
+    """Tell whether a mask has the parts of an address in their order, or asterisks in the place of those it lacks."""
+    parts = _MASK.fullmatch(mask)
+    if parts is None:
+        return False
+    zone, net, node = parts["zone"], parts["net"], parts["node"]
+    return bool((net or "*" in zone) and (node or "*" in (net or zone)))

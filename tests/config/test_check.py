@@ -93,7 +93,20 @@ LINKED = NETWORK + "links:\n  - address: 1337:1/100\n"
             "link_defaults: {archiver: zap}",
             "7:27 link_defaults.archiver: unknown archiver 'zap' (did you mean 'zip'?)",
         ),
-        ("  - {address: 1337:1/5, archiver: lha}", "7:35 links[1].archiver: unknown archiver 'lha'"),
+        (
+            "  - {address: 1337:1/5, archiver: lha}",
+            "7:35 links[1].archiver: unknown archiver 'lha' (zip, none, or an entry of `archivers`)",
+        ),
+        (
+            "  - {address: 1337:1/5, archiver: ZIP}",
+            "7:35 links[1].archiver: unknown archiver 'ZIP' (did you mean 'zip'?)",
+        ),
+        (
+            "netmail: {robots: {PING: pong}}",
+            "7:26 netmail.robots.PING: should be `ping`, or a mapping with a `command`",
+        ),
+        ("netmail: {robots: {W: {timeout: 9s}}}", "7:23 netmail.robots.W: should be `ping`, or have a `command`"),
+        ("hooks: {a: {timeout: 9s}}", "7:12 hooks.a: should have either a `command` or a `url`"),
         (
             "archivers: {lha: {formats: [lzh], unpack: [lha, '{archive}']}}\nlink_defaults: {archiver: lha}",
             "8:27 link_defaults.archiver: archiver 'lha' has no `pack` command",
@@ -254,6 +267,18 @@ def test_networks_are_told_apart(tmp_path: Path, networks: str, problems: list[s
 def test_an_area_has_one_network(tmp_path: Path, area: str, problem: str) -> None:
     """What leaves the network of an area open, or mixes two, is a mistake."""
     assert mistakes(tmp_path, f"{TWO_NETWORKS}areas:\n  - {area}\n")[0].startswith(f"tosser.yaml:{problem}")
+
+
+@pytest.mark.parametrize(
+    ("links", "problem"),
+    [
+        ("[1337:1/101]", "10:22 areas[0].links[0]: unknown link 1337:1/101 (did you mean '1337:1/100'?)"),
+        ("1337:1/100", "10:21 areas[0].links: should be a list"),
+    ],
+)
+def test_a_network_that_a_wrong_link_would_tell_is_not_asked_for(tmp_path: Path, links: str, problem: str) -> None:
+    """Where the links of an area are wrong, that they do not tell its network is no mistake of its own."""
+    assert mistakes(tmp_path, f"{TWO_NETWORKS}areas:\n  - {{tag: A, links: {links}}}\n") == [f"tosser.yaml:{problem}"]
 
 
 def test_an_ambiguous_link_is_a_mistake(tmp_path: Path) -> None:

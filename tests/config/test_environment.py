@@ -160,6 +160,19 @@ def test_links_without_an_outbound_are_a_warning(machine: Path, tmp_path: Path) 
     ]
 
 
+def test_an_outbound_that_is_not_there_is_a_warning(machine: Path, tmp_path: Path) -> None:
+    """A path with a slip in it would be made, and no mailer would look there."""
+    text = TEXT + "links: [{address: 1337:1/100}]\n"
+
+    assert findings(machine, tmp_path, text) == [
+        Finding(
+            error=False, what="paths.outbound: $/out is not there and will be made; it has to be where the mailer looks"
+        )
+    ]
+    make(machine / "out", 0o750)
+    assert findings(machine, tmp_path, text) == []
+
+
 def test_a_missing_archiver_is_a_warning(machine: Path, tmp_path: Path) -> None:
     """Only bundles of its formats will be set aside."""
     archivers = "archivers: {a: {formats: [lzh], unpack: [sh, '{archive}'], pack: [no-such-packer, '{archive}']}}\n"

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+INDENTED = "is the line indented like its neighbours, or are quotes missing?"
+
+
 @pytest.fixture(params=["libyaml", "python"], autouse=True)
 def parser(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every test runs with the parser in C and with the one in Python."""
@@ -142,6 +145,36 @@ def test_what_is_not_yaml_ends_the_reading(file: Path, text: str | bytes, place:
 
     assert len(found) == 1
     assert found[0].startswith(place)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("a:\n\tb: 1\n", "2:1: not YAML: a tab; indent with blanks"),
+        ("a:\n  b: 1\n\tc: 2\n", "3:1: not YAML: a tab; indent with blanks"),
+        (
+            "l:\n  - a: 1\n    b: 2\n   c: 3\n",
+            f"4:4: not YAML: does not go on with what begins in line 2; {INDENTED}",
+        ),
+        (
+            "l:\n  - a: 1\n      b: 2\n",
+            f"3:8: not YAML: a colon where no key can be; {INDENTED}",
+        ),
+        (
+            "a: b: c\n",
+            f"1:5: not YAML: a colon where no key can be; {INDENTED}",
+        ),
+        ("- a: 1\n  b:2\n  c: 3\n", "2:3: not YAML: should be `key: value`, with a blank after the colon"),
+        ("a: [1,\n  2\nb: 3\n", "3:2: not YAML: the [ of line 1 is not closed, or a comma is missing"),
+        ("a: {b: 1\nc: 3\n", "2:2: not YAML: the { of line 1 is not closed, or a comma is missing"),
+        ("a: 'x\nb: 1\n", "1:4: not YAML: the quotes are not closed"),
+        ("a: @x\n", "1:4: not YAML: a value that begins with @ needs quotes"),
+        ("a: {match: *, via: 1}\n", "1:12: not YAML: a value that begins with * needs quotes"),
+    ],
+)
+def test_what_is_not_yaml_is_explained(file: Path, text: str, problem: str) -> None:
+    """The mistakes that people make are told in their words and at the place to correct."""
+    assert problems_of(file, text) == [f"a.yaml:{problem}"]
 
 
 @pytest.mark.parametrize("text", ['a: "\\ud800"\n', '"\\ud800": 1\n'])

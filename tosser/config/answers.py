@@ -7,7 +7,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from tosser.config.section import Section, duration, size
-from tosser.config.values import Count, Duration, Flag, Line, Size, at_least
+from tosser.config.values import Count, Duration, Flag, Line, Size, at_least, refuse
 from tosser.rules.answer_rules import AnswerRules, Bounces, Robot
 
 PING_BUILT_IN = "ping"
@@ -57,12 +57,14 @@ class RobotEntry(Section):
     @model_validator(mode="before")
     @classmethod
     def _from_name(cls, value: object) -> object:
+        if isinstance(value, str) and value != PING_BUILT_IN:
+            raise refuse("should be `ping`, or a mapping with a `command`")
         return {"builtin": value} if isinstance(value, str) else value
 
     @model_validator(mode="after")
     def _one_of_both(self) -> "RobotEntry":
         if (self.builtin is None) == (not self.command):
-            raise ValueError("should be `ping`, or have a `command`")
+            raise refuse("should be `ping`, or have a `command`")
         return self
 
     @classmethod

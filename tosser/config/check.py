@@ -108,7 +108,8 @@ def _check_archivers(config: Config, gaps: Gaps) -> Iterator[Complaint]:
         if name in _BUILT_IN or gaps.touch("archivers", name):
             continue
         if name not in config.archivers:
-            yield Complaint(location, f"unknown archiver {name!r}", suggest(name, [*_BUILT_IN, *config.archivers]))
+            hint = suggest(name, [*sorted(_BUILT_IN), *config.archivers]) or "zip, none, or an entry of `archivers`"
+            yield Complaint(location, f"unknown archiver {name!r}", hint)
         elif config.archivers[name].pack is None:
             yield Complaint(location, f"archiver {name!r} has no `pack` command")
 

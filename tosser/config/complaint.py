@@ -53,7 +53,7 @@ class Gaps:
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """Find the known name that a word may have been meant for; empty when none is near."""
+    """Find the known name that a word may have been meant for, whatever its letter case; empty when none is near."""
     return _nearest(word[:_LONGEST_WORD], tuple(known))
 
 
@@ -69,4 +69,5 @@ def hint_for(meant: str) -> str:
 
 @lru_cache(maxsize=1024)
 def _nearest(word: str, known: tuple[str, ...]) -> str:
-    return next(iter(get_close_matches(word, known, 1)), "")
+    names = {name.casefold(): name for name in reversed(known)}
+    return next((names[name] for name in get_close_matches(word.casefold(), names, 1)), "")

@@ -101,7 +101,12 @@ def _check_inbound(path: Path, status: os.stat_result) -> Iterator[Finding]:
 
 def _check_outbound(config: Config) -> Iterator[Finding]:
     if config.paths.outbound is not None:
-        yield from _check_own("paths.outbound", config.paths.outbound)
+        outbound = config.paths.outbound
+        troubles = list(_check_own("paths.outbound", outbound))
+        if config.links and not troubles and _status(outbound) is None:
+            what = f"paths.outbound: {outbound} is not there and will be made; it has to be where the mailer looks"
+            troubles = [Finding(error=False, what=what)]
+        yield from troubles
     elif config.links:
         yield Finding(error=False, what="there are links and no paths.outbound: nothing can be sent to them")
 

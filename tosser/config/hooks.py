@@ -109,9 +109,9 @@ class HookEntry(Section):
     @model_validator(mode="after")
     def _one_of_both(self) -> "HookEntry":
         if (self.url is None) == (not self.command):
-            raise ValueError("should have either a `command` or a `url`")
+            raise refuse("should have either a `command` or a `url`")
         if self.url is None and (self.headers or self.ca):
-            raise ValueError("`headers` and `ca` need a `url`")
+            raise refuse("`headers` and `ca` need a `url`")
         return self
 
 

@@ -25,6 +25,7 @@ from yaml.events import (
 
 from tosser.config.scalars import Scalar, ScalarError, check_unicode, resolve_plain, resolve_tagged
 from tosser.config.secret import read_secret
+from tosser.config.syntax import explain_syntax
 from tosser.errors import ConfigProblem
 
 if TYPE_CHECKING:
@@ -111,9 +112,7 @@ def read_document(path: Path, environ: Mapping[str, str]) -> Document:
     try:
         document.root = _Builder(path, text, environ, document.problems).build()
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        what = " ".join(filter(None, (error.context, error.problem)))
-        line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
+        line, column, what = explain_syntax(error, text)
         document.problems.append(ConfigProblem(str(path), line, column, "", f"not YAML: {what}"))
     except (ValueError, OverflowError) as error:
         # PyYAML's own parser, which stands in for libyaml, lets these escape for numbers in escapes and directives.
