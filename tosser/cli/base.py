@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tosser.cli.context import load, reading_state
+from tosser.cli.context import load, load_to_change, reading_state
 from tosser.cli.output import Exit, JsonOption, complain, say, say_json, say_table
 from tosser.config.world import build_rulebook
 from tosser.daemon.upkeep import NETMAIL, Base, bases_of, held
@@ -77,7 +77,7 @@ def repair_bases(
 
     Ends with 1 when something could not be mended.
     """
-    config = load(context)
+    config = load_to_change(context)
 
     def work(base: Base, progress: Progress) -> Row:
         stuck = not _takes_mail(base)
@@ -94,7 +94,7 @@ def repair_bases(
 @app.command("pack")
 def pack_bases(context: typer.Context, areas: Areas = None, *, as_json: JsonOption = False) -> None:
     """Give the room of deleted messages back to the disk. No message changes its number."""
-    config = load(context)
+    config = load_to_change(context)
 
     def work(base: Base, progress: Progress) -> Row:
         with _held(config, base) as files:
@@ -120,7 +120,7 @@ def purge_bases(
 
     Never deleted: messages that are locked, and mail from here, or on its way through, that was not sent yet.
     """
-    config = load(context)
+    config = load_to_change(context)
     asked = Keep(days, messages)
     if not asked.everything and not areas:
         complain("tosser: name the areas for which --days and --messages are to count")
@@ -145,7 +145,7 @@ def link_bases(
     as_json: JsonOption = False,
 ) -> None:
     """Link messages to those they answer; without `--all` only the latest, as the daemon does after a toss."""
-    config = load(context)
+    config = load_to_change(context)
 
     def work(base: Base, progress: Progress) -> Row:
         files = _files(base)

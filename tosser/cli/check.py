@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 import typer
 
-from tosser.cli.context import load
+from tosser.cli.context import load, other_owner
 from tosser.cli.output import Exit, JsonOption, say, say_json
 from tosser.config.environment import Finding, check_environment
 from tosser.config.loading import find_config
@@ -33,6 +33,10 @@ def check(context: typer.Context, *, as_json: JsonOption = False) -> None:
     lists = [each.trouble for each in build_nodelists(config).lists if each.trouble]
     findings = [*check_environment(config), *(Finding(error=False, what=f"nodelist {what}") for what in lists)]
     process = holder(config.paths.state)
+    owner = other_owner(config.paths.state)
+    if owner is not None:
+        what = f"checked as root, who may do everything; `runuser -u {owner} -- tosser check` checks as {owner}"
+        findings.append(Finding(error=False, what=what))
     errors = [finding for finding in findings if finding.error]
     if as_json:
         found = [asdict(finding) for finding in findings]

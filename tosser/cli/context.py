@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -11,10 +12,12 @@ from tosser.config.loading import find_config, load_config
 from tosser.config.world import build_rulebook
 from tosser.daemon.intake import build_spool
 from tosser.disk import make_directory
+from tosser.errors import StateError
 from tosser.state.state import DATABASE_NAME, State
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     import typer
 
@@ -32,6 +35,35 @@ def load(context: typer.Context) -> Config:
         ConfigError: there is none, or it has mistakes.
     """
     return load_config(find_config(context.find_root().obj, os.environ), os.environ)
+
+
+def load_to_change(context: typer.Context) -> Config:
+    """Load the configuration for a command that makes or changes files.
+
+    Raises:
+        ConfigError: there is none, or it has mistakes.
+        StateError: we are the superuser and the state belongs to somebody else, who could not use what we make.
+    """
+    config = load(context)
+    owner = other_owner(config.paths.state)
+    if owner is not None:
+        what = f"belongs to {owner}, who could not use what root makes"
+        raise StateError(f"{config.paths.state} {what}: runuser -u {owner} -- tosser ...")
+    return config
+
+
+def other_owner(directory: Path) -> str | None:
+    """Tell whose a directory is, where we are the superuser and it is somebody else's; ``None`` otherwise."""
+    try:
+        owner = directory.stat().st_uid
+    except OSError:
+        return None
+    if os.geteuid() or not owner:
+        return None
+    try:
+        return pwd.getpwuid(owner).pw_name
+    except KeyError:
+        return f"#{owner}"
 
 
 def look_at_state(config: Config) -> Overview | None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tosser.address import Address
-from tosser.cli.context import changing_state, links_on_hold, load, look_at_state, present_rules
+from tosser.cli.context import changing_state, links_on_hold, load, load_to_change, look_at_state, present_rules
 from tosser.cli.output import Exit, JsonOption, ago, complain, say, say_json, say_table, utc
 from tosser.config.world import build_rulebook
 from tosser.errors import AddressError
@@ -85,7 +85,7 @@ def pause(
     why: Annotated[str, typer.Option("--why", help="The reason, for those who look later.")] = "by hand",
 ) -> None:
     """Send a link nothing from now on; what it sends is tossed all the same. Mail that comes meanwhile is not kept."""
-    config = load(context)
+    config = load_to_change(context)
     link = _find(address, build_rulebook(config))
     with changing_state(config) as state:
         state.pause_link(Pause(LinkKey.of(link), time.time(), getpass.getuser(), why))
@@ -98,7 +98,7 @@ def resume(
     address: Annotated[str, typer.Argument(metavar="ADDRESS", help="Its address.")],
 ) -> None:
     """Send to a paused link again. One that is paused in the configuration stays so."""
-    config = load(context)
+    config = load_to_change(context)
     link = _find(address, build_rulebook(config))
     with changing_state(config) as state:
         was_paused = state.resume_link(LinkKey.of(link))
@@ -115,7 +115,7 @@ def hold(
     why: Annotated[str, typer.Option("--why", help="The reason, for those who look later.")] = "by hand",
 ) -> None:
     """Toss nothing that a link sends from now on; its files wait until it is released. What it gets, it still gets."""
-    config = load(context)
+    config = load_to_change(context)
     link = _find(address, build_rulebook(config))
     with changing_state(config) as state:
         held = state.hold_link(Hold(LinkKey.of(link), time.time(), getpass.getuser(), why))
@@ -128,7 +128,7 @@ def release(
     address: Annotated[str, typer.Argument(metavar="ADDRESS", help="Its address.")],
 ) -> None:
     """Toss what a link on hold has sent, and what it sends from now on; for an hour its limits do not count."""
-    config = load(context)
+    config = load_to_change(context)
     link = _find(address, build_rulebook(config))
     with changing_state(config) as state:
         was_held = state.release_link(LinkKey.of(link), time.time())

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from tosser.cli.chosen import Ids, chosen
-from tosser.cli.context import load
+from tosser.cli.context import load, load_to_change
 from tosser.cli.output import Exit, JsonOption, ago, complain, say, say_json, say_table, utc
 from tosser.codec.message import split_text
 from tosser.codec.packet import parse_packet
@@ -49,7 +49,7 @@ def drop(context: typer.Context, ids: Ids) -> None:
 
     Ends with 1 when one goes on at this very moment.
     """
-    held = HeldMail(load(context).paths.state)
+    held = HeldMail(load_to_change(context).paths.state)
     entries = {entry.id: entry for entry in held.entries()}
     if not entries and ids == ["all"]:
         say(_NOTHING)

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from tosser.cli.context import changing_state, load
+from tosser.cli.context import changing_state, load_to_change
 from tosser.cli.output import say
 from tosser.config.world import build_rulebook
 from tosser.daemon.drafting import choose_place, draft, file_name
@@ -52,7 +52,7 @@ def post(
 
     Prints the MSGID of each message. Ends with 1 when it is refused; nothing is posted then.
     """
-    config = load(context)
+    config = load_to_change(context)
     wish = Wish(
         area=area, dest=dest, network=network, sender=sender, to=to, subject=subject, reply=reply, charset=charset,
         split=split,

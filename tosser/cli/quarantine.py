@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tosser.cli.chosen import Ids, chosen
-from tosser.cli.context import load
+from tosser.cli.context import load, load_to_change
 from tosser.cli.output import JsonOption, ago, say, say_json, say_table, utc
 from tosser.inbound.quarantine import Note, Quarantine
 from tosser.reason import Reason
@@ -78,7 +78,7 @@ def show(
 @app.command("retry")
 def retry(context: typer.Context, ids: Ids) -> None:
     """Put entries back into their inbound, to be tossed again."""
-    quarantine = _quarantine(load(context))
+    quarantine = _quarantine(load_to_change(context))
     for entry_id in _chosen(quarantine, ids):
         path = quarantine.retry(entry_id)
         say(f"{entry_id} is back as {path}")
@@ -87,7 +87,7 @@ def retry(context: typer.Context, ids: Ids) -> None:
 @app.command("drop")
 def drop(context: typer.Context, ids: Ids) -> None:
     """Delete entries for good."""
-    quarantine = _quarantine(load(context))
+    quarantine = _quarantine(load_to_change(context))
     for entry_id in _chosen(quarantine, ids):
         quarantine.drop(entry_id)
         say(f"{entry_id} is deleted")

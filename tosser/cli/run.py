@@ -6,7 +6,7 @@ import os
 
 import typer  # noqa: TC002 - typer reads the annotations
 
-from tosser.cli.context import load
+from tosser.cli.context import load_to_change
 
 
 def run(context: typer.Context) -> None:
@@ -14,5 +14,5 @@ def run(context: typer.Context) -> None:
     from tosser.config.loading import find_config  # noqa: PLC0415 - as below
     from tosser.daemon.app import run_daemon  # noqa: PLC0415 - the daemon's parts are slow to import
 
-    config = load(context)
+    config = load_to_change(context)
     run_daemon(find_config(context.find_root().obj, os.environ), config, os.environ)

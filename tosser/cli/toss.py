@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from tosser.cli.context import load
+from tosser.cli.context import load_to_change
 from tosser.cli.output import Exit, JsonOption, complain, say, say_json
 from tosser.daemon.oneshot import toss_once
 
@@ -24,7 +24,7 @@ def toss(
     Ends with 4 when something was set aside, or waits for a link on hold, with 1 when the pass could not be finished.
     Refused while a daemon, or another toss, is at work on the same state.
     """
-    report = toss_once(load(context), link=link)
+    report = toss_once(load_to_change(context), link=link)
     if as_json:
         say_json(
             {
