@@ -102,7 +102,9 @@ def test_what_is_older_is_known_by_the_history_of_duplicates(tmp_path: Path) -> 
 def test_nothing_is_known_of_a_stranger(tmp_path: Path) -> None:
     """A MSGID that never came ends with 1 and says since when there are records."""
     system = node(tmp_path, areas=["TQW_TECH"])
-    assert system.run("trace", MSGID).code == FAILED
+    before = system.run("trace", MSGID)
+    assert before.code == FAILED
+    assert before.stdout == f"Nothing is known of {MSGID}; nothing was tossed in the last 30 days.\n"
     system.deliver(packet([message("TQW_TECH", number=7)]))
     system.toss()
 

@@ -312,12 +312,12 @@ def test_straight_to_a_system_that_is_no_link(system: Node) -> None:
     toss(system, letter(addressee="1337:3/4.2"))
     (message,) = sent(system, "1337:3/4", "direct")
     assert vias(message) == [US]
-    rows = {row["address"]: row for row in run_forked(system, "queue", "--json").json}
+    rows = {row["address"]: row for row in system.run("queue", "--json").json}
     assert {address: row["known"] for address, row in rows.items()} == {
         HUB: True, DOWN: True, POINT: True, "1337:3/4": False
     }  # fmt: skip
     assert (rows["1337:3/4"]["outbound"]["files"], rows[HUB]["outbound"]["files"]) == (1, 0)
-    assert re.search(r"^tqwnet +1337:3/4 +\(no link\) +0 +1 ", run_forked(system, "queue").stdout, re.MULTILINE)
+    assert re.search(r"^tqwnet +1337:3/4 +\(no link\) +0 +1 ", system.run("queue").stdout, re.MULTILINE)
 
 
 def test_a_file_goes_along(system: Node) -> None:

@@ -206,7 +206,12 @@ def _show(facts: dict[str, Any]) -> None:
         say(f"{each['area']} ({each['network']}): accepted {each['seen']}; {where}")
         say(f"  it is longer ago than the {TRACE_DAYS} days for which more is kept")
     if not facts["found"] and not facts["remembered"]:
-        say(f"Nothing is known of {facts['msgid']}; what happened is kept since {facts['since'] or 'now'}.")
+        known = (
+            f"what happened is kept since {facts['since']}"
+            if facts["since"]
+            else f"nothing was tossed in the last {TRACE_DAYS} days"
+        )
+        say(f"Nothing is known of {facts['msgid']}; {known}.")
 
 
 def _show_found(found: dict[str, Any]) -> None:
