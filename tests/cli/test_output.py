@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -8,7 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.mail import message, packet
 from tests.peers.daemon import FAILED
+from tests.peers.programs import require_own
 from tosser.cli.output import ago, complain, printable, say, say_json, say_table, utc
 
 if TYPE_CHECKING:
@@ -34,6 +37,20 @@ def test_what_the_terminal_cannot_show(speak: object, monkeypatch: pytest.Monkey
     monkeypatch.setattr(sys, "stdout" if speak is say else "stderr", stream)
     speak("Grüße, \udcff, мир")
     assert written.getvalue() == b"Gr\\xfc\\xdfe, \\udcff, \\u043c\\u0438\\u0440\n"
+
+
+@pytest.mark.parametrize("options", [(), ("--json",)])
+def test_a_reader_that_leaves(tmp_path: Path, options: tuple[str, ...]) -> None:
+    """When nobody reads what a command tells, as behind ``head``, it ends without a word about that."""
+    path = tmp_path / "a.pkt"
+    path.write_bytes(packet([message("TQW_GEN")]))
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [require_own("tosser"), "packet", "show", *options, str(path)]
+    done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, check=False, timeout=60)
+    os.close(writing)
+
+    assert (done.returncode, done.stderr) == (FAILED, b"")
 
 
 def test_tables(capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,6 +9,7 @@ import pytest
 from tests.mail import HUB, message, netmail, packet
 from tests.peers.daemon import DONE, SET_ASIDE, node
 from tests.peers.mosquitto import Mosquitto
+from tosser.state.state import State
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -75,8 +76,8 @@ def test_what_is_wrong(tmp_path: Path) -> None:
     system = node(tmp_path, areas=[AREA], toss={"poll": "200ms"})
     with system.start() as daemon:
         shutil.rmtree(system.local)
-        daemon.wait_for(lambda: "WRONG" in facts(system), what="the condition")
-        found = facts(system)
+        daemon.wait_for(lambda: "WRONG" in facts(system, SET_ASIDE), what="the condition")
+        found = facts(system, SET_ASIDE)
         assert found["daemon"] == f"running, process {daemon.process.pid}"
         assert found["inbound+"] == f"{system.local}: No such file or directory"
         assert found["WRONG"].startswith(f"inbound: {system.local}: No such file or directory (since ")
@@ -102,3 +103,19 @@ def test_a_broker_that_takes_nothing(tmp_path: Path, *, allowed: bool) -> None:
     else:
         assert found["outbox"].startswith("2 events wait for the broker, the oldest since ")
         assert found["outbox+"] == f"refused by the broker (0x87): {topic}, 2 events"
+
+
+def test_what_is_wrong_is_in_the_exit_code(system: Node) -> None:
+    """A monitor that looks at the exit code alone learns of an inbound that is gone, and of a condition."""
+    shutil.rmtree(system.insecure)
+    told = facts(system, SET_ASIDE)
+    assert told["inbound+"] == f"{system.insecure}: No such file or directory"
+    system.insecure.mkdir()
+    assert system.toss().code == DONE
+    facts(system)
+
+    state = State(system.state)
+    state.set_condition("maintenance", "a base is locked", 1_000_000_000.0)
+    state.close()
+
+    assert facts(system, SET_ASIDE)["WRONG"].startswith("maintenance: a base is locked (since ")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from enum import IntEnum
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,7 +15,7 @@ import typer
 from tosser.inbound.work import escaped
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 
@@ -31,7 +33,20 @@ class Exit(IntEnum):
 def say(text: str = "") -> None:
     """Print a line to standard output; what the terminal cannot show is escaped, control characters always."""
     encoding = sys.stdout.encoding or "utf-8"
-    sys.stdout.write(printable(text).encode(encoding, "backslashreplace").decode(encoding) + "\n")
+    with _until_nobody_reads():
+        sys.stdout.write(printable(text).encode(encoding, "backslashreplace").decode(encoding) + "\n")
+
+
+@contextmanager
+def _until_nobody_reads() -> Iterator[None]:
+    """End without a word when standard output is a pipe that is closed, as ``head`` does."""
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())  # what is still buffered is written when the interpreter ends
+        raise SystemExit(Exit.FAILED) from None
 
 
 def complain(text: str) -> None:
@@ -47,8 +62,9 @@ def printable(text: str) -> str:
 
 def say_json(value: Any) -> None:  # noqa: ANN401 - whatever json takes
     """Print a value as JSON."""
-    json.dump(value, sys.stdout, indent=2, ensure_ascii=True)
-    sys.stdout.write("\n")
+    with _until_nobody_reads():
+        json.dump(value, sys.stdout, indent=2, ensure_ascii=True)
+        sys.stdout.write("\n")
 
 
 def say_table(columns: Sequence[str], rows: Iterable[Sequence[object]], empty: str) -> None:

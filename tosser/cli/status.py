@@ -30,7 +30,7 @@ LATEST = 10
 def status(context: typer.Context, *, as_json: JsonOption = False) -> None:
     """Show queues, links, areas, the outbox, the quarantine, and what is wrong at this moment.
 
-    Ends with 4 when anything waits in the quarantine, or for a link on hold.
+    Ends with 4 when anything waits in the quarantine, or for a link on hold, or is wrong.
     """
     config = load(context)
     facts = gather(config, time.time())
@@ -38,7 +38,8 @@ def status(context: typer.Context, *, as_json: JsonOption = False) -> None:
         say_json(facts)
     else:
         _show(facts)
-    if facts["quarantine"]["entries"] or facts["held"]:
+    wrong = facts["trouble"] or facts["conditions"] or facts["inbound"]["trouble"]
+    if facts["quarantine"]["entries"] or facts["held"] or wrong:
         raise typer.Exit(Exit.SET_ASIDE)
 
 
