@@ -117,7 +117,7 @@ def run_program(
     if process.returncode:
         told = output.decode("utf-8", "replace").strip()
         how = f"status {process.returncode}" if process.returncode > 0 else f"signal {-process.returncode}"
-        raise ProgramError(f"{role} ended with {how}: {told!r}", process.returncode)
+        raise ProgramError(f"{role} ended with {how}" + (f": {told!r}" if told else ""), process.returncode)
 
 
 def _watch(process: subprocess.Popen[bytes], role: str, timeout: float, look: Callable[[], None]) -> bytes:

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
         ("quarantine", "retry"),
         ("explain",),
         ("packet", "show"),
+        ("post",),
+        ("post", "--area", "TQW_TECH", "--dest", "1337:1/100"),
         ("demo", "--seconds", "soon"),
     ],
     ids=" ".join,

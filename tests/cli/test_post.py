@@ -88,8 +88,6 @@ def answerable(tmp_path_factory: pytest.TempPathFactory) -> Node:
     ("arguments", "text", "told"),
     [
         (("--area", "NONE"), "x", "there is no area NONE"),
-        ((), "x", "say where it goes"),
-        (("--area", "TQW_TECH", "--dest", US), "x", "say where it goes"),
         (("--area", "TQW_TECH"), " \n", "there is no text"),
         (("--area", "TQW_TECH"), "one\ntwo Ж\n", "text, line 2, column 5: 'Ж' (U+0416) is not in CP437"),
         (("--area", "TQW_TECH", "--subject", "Ж"), "x", "subject, line 1, column 1: 'Ж' (U+0416) is not in CP437"),

@@ -182,6 +182,17 @@ def test_a_missing_archiver_is_a_warning(machine: Path, tmp_path: Path) -> None:
     ]
 
 
+def test_a_missing_robot_or_hook_is_a_warning(machine: Path, tmp_path: Path) -> None:
+    """Mail for it would only be kept; what is built in needs no program."""
+    robots = "netmail: {robots: {PING: ping, Weather: {command: [no-such-robot]}, Here: {command: [sh]}}}\n"
+    hooks = "hooks: {news: {command: [no-such-hook, -v]}, web: {url: 'http://127.0.0.1/'}}\n"
+
+    assert findings(machine, tmp_path, TEXT + robots + hooks) == [
+        Finding(error=False, what="robot Weather: there is no program no-such-robot"),
+        Finding(error=False, what="hook news: there is no program no-such-hook"),
+    ]
+
+
 def test_certificates_have_to_be_readable(machine: Path, tmp_path: Path) -> None:
     """A missing certificate would keep the broker out of reach."""
     (machine / "ca.pem").touch(mode=0o644)

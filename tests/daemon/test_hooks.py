@@ -180,6 +180,7 @@ def test_no_hook_makes_no_event(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     ("command", "told"),
     [
         (["sh", "-c", "echo no luck; exit 1"], "hook it ended with status 1: 'no luck'"),
+        (["false"], "hook it ended with status 1"),
         (["no-such-program-here"], "no-such-program-here, the program of hook it, is not installed"),
         (["sleep", "60"], "hook it did not end within 1 seconds"),
     ],

@@ -52,6 +52,8 @@ def post(
 
     Prints the MSGID of each message. Ends with 1 when it is refused; nothing is posted then.
     """
+    if (area is None) == (dest is None):
+        raise typer.BadParameter("say where it goes: either --area TAG or --dest ADDRESS")
     config = load_to_change(context)
     wish = Wish(
         area=area, dest=dest, network=network, sender=sender, to=to, subject=subject, reply=reply, charset=charset,

@@ -112,13 +112,16 @@ def _check_outbound(config: Config) -> Iterator[Finding]:
 
 
 def _check_programs(config: Config) -> Iterator[Finding]:
-    for name, archiver in config.archivers.items():
-        for command in (archiver.unpack, archiver.pack or ()):
-            if command and shutil.which(command[0]) is None:
-                yield Finding(error=False, what=f"archiver {name}: there is no program {command[0]}")
-    for name, hook in config.hooks.items():
-        if hook.command and shutil.which(hook.command[0]) is None:
-            yield Finding(error=False, what=f"hook {name}: there is no program {hook.command[0]}")
+    commands = [
+        (f"archiver {name}", command)
+        for name, archiver in config.archivers.items()
+        for command in (archiver.unpack, archiver.pack or ())
+    ]
+    commands += [(f"robot {name}", robot.command) for name, robot in config.netmail.robots.items()]
+    commands += [(f"hook {name}", hook.command) for name, hook in config.hooks.items()]
+    for role, command in commands:
+        if command and shutil.which(command[0]) is None:
+            yield Finding(error=False, what=f"{role}: there is no program {command[0]}")
 
 
 def _check_certificates(config: Config) -> Iterator[Finding]:
