@@ -1,4 +1,4 @@
-"""What root may not do where the state belongs to the user of the service."""
+"""What root and others may not do where the state belongs to the user of the service."""
 
 from __future__ import annotations
 
@@ -56,6 +56,20 @@ def test_root_changes_nothing(foreign: Node, capsys: pytest.CaptureFixture[str],
     what = f"belongs to {owner}, who could not use what root makes: runuser -u {owner} -- tosser ..."
     assert capsys.readouterr().err == f"tosser: {foreign.state} {what}\n"
     assert snapshot(foreign.root) == before
+
+
+def test_who_may_not_write_is_told_who_may(
+    foreign: Node, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Who may only look is told so before anything is tried, and whose the state is."""
+    monkeypatch.setattr(os, "geteuid", lambda: NOBODY + 1)
+    monkeypatch.setattr(os, "access", lambda path, *_, **__: path != foreign.state)
+    owner = pwd.getpwuid(foreign.state.stat().st_uid).pw_name
+
+    assert ended(foreign, f"link pause {LINK}") == FAILED
+
+    what = f"belongs to {owner}, and you may not write there: sudo -u {owner} tosser ..."
+    assert capsys.readouterr().err == f"tosser: {foreign.state} {what}\n"
 
 
 @pytest.mark.parametrize("words", LOOKING)

@@ -42,23 +42,26 @@ def load_to_change(context: typer.Context) -> Config:
 
     Raises:
         ConfigError: there is none, or it has mistakes.
-        StateError: we are the superuser and the state belongs to somebody else, who could not use what we make.
+        StateError: the state belongs to somebody else, who could not use what we make, or lets us make nothing.
     """
     config = load(context)
-    owner = other_owner(config.paths.state)
-    if owner is not None:
+    state = config.paths.state
+    owner = other_owner(state)
+    if owner is not None and os.geteuid() == 0:
         what = f"belongs to {owner}, who could not use what root makes"
-        raise StateError(f"{config.paths.state} {what}: runuser -u {owner} -- tosser ...")
+        raise StateError(f"{state} {what}: runuser -u {owner} -- tosser ...")
+    if owner is not None and not os.access(state, os.W_OK | os.X_OK, effective_ids=True):
+        raise StateError(f"{state} belongs to {owner}, and you may not write there: sudo -u {owner} tosser ...")
     return config
 
 
 def other_owner(directory: Path) -> str | None:
-    """Tell whose a directory is, where we are the superuser and it is somebody else's; ``None`` otherwise."""
+    """Tell whose a directory is; ``None`` where it is ours, or not there."""
     try:
         owner = directory.stat().st_uid
     except OSError:
         return None
-    if os.geteuid() or not owner:
+    if owner == os.geteuid():
         return None
     try:
         return pwd.getpwuid(owner).pw_name
