@@ -106,6 +106,13 @@ LINKED = NETWORK + "links:\n  - address: 1337:1/100\n"
             "7:26 netmail.robots.PING: should be `ping`, or a mapping with a `command`",
         ),
         ("netmail: {robots: {W: {timeout: 9s}}}", "7:23 netmail.robots.W: should be `ping`, or have a `command`"),
+        (
+            "archivers: {x: {formats: [zop], unpack: [x, '{archive}']}}",
+            (
+                "7:27 archivers.x.formats[0]: should be one of packet, zip, gzip, tar, arc, arj, lzh, rar, zoo, 7z, "
+                "bzip2, xz, zstd, sqz, ace, uc2, hyp, cab (did you mean 'zoo'?)"
+            ),
+        ),
         ("hooks: {a: {timeout: 9s}}", "7:12 hooks.a: should have either a `command` or a `url`"),
         (
             "archivers: {lha: {formats: [lzh], unpack: [lha, '{archive}']}}\nlink_defaults: {archiver: lha}",

@@ -133,7 +133,7 @@ def test_what_was_refused_is_marked(file: Path) -> None:
         ("[" * 100_000, "a.yaml:1:"),  # libyaml has a limit of its own, and reads ahead as far as that
         ("a: &x " + "[" * 40 + "]" * 40 + "\nb: " + "[" * 40 + "*x" + "]" * 40, "a.yaml:2:44: not YAML: nested deeper"),
         ("a: 1\nb\x07: 2\n", "a.yaml:2:2: not YAML: the character U+0007 is not allowed"),
-        (b"a: \xff\n", "a.yaml: is not UTF-8 text at byte 3"),
+        (b"a: 1\nb: Gr\xfc\xdfe\n", "a.yaml:2:6: not UTF-8: byte 0xfc; save the file in UTF-8"),
         ('a: "\\U00110000"\n', "a.yaml"),
         ('a: "\\UFFFFFFFF"\n', "a.yaml"),
         ("%YAML 1.1\n%YAML 1.2\n---\na: 1\n", "a.yaml:2:1: not YAML"),

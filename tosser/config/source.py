@@ -103,6 +103,12 @@ def read_document(path: Path, environ: Mapping[str, str]) -> Document:
     except ScalarError as error:
         document.problems.append(ConfigProblem(str(path), 0, 0, "", str(error)))
         return document
+    except UnicodeDecodeError as error:
+        before = error.object[: error.start]
+        line, column = before.count(b"\n") + 1, len(before) - before.rfind(b"\n")
+        what = f"not UTF-8: byte 0x{error.object[error.start]:02x}; save the file in UTF-8"
+        document.problems.append(ConfigProblem(str(path), line, column, "", what))
+        return document
     strange = _STRANGE.search(text)
     if strange:
         line, column = text.count("\n", 0, strange.start()) + 1, strange.start() - text.rfind("\n", 0, strange.start())
@@ -173,8 +179,6 @@ def _read_text(path: Path) -> str:
         if status.st_size > _LARGEST_FILE:
             raise ScalarError(f"is larger than {_LARGEST_FILE} bytes")
         return path.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ScalarError(f"is not UTF-8 text at byte {error.start}") from None
     except OSError as error:
         raise ScalarError(f"cannot be read: {error.strerror}") from None
 

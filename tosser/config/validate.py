@@ -197,6 +197,10 @@ def _complaints(errors: Sequence[ErrorDetails], data: dict[str, object]) -> list
         location, kind = error["loc"], error["type"]
         if kind == "missing" and location not in misspelt:
             found.append(Complaint(location, "is required"))
+        elif kind == "too_short" and any(
+            location == other["loc"][: len(location)] for other in errors if other is not error
+        ):
+            continue  # its entries are wrong, and are not counted
         elif kind not in {"missing", "extra_forbidden"} and error["input"] is not BROKEN:
             what, hint = _describe(error)
             found.append(Complaint(_existing(data, location), what, hint, key=location[-1] == "[key]"))
