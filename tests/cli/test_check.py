@@ -101,7 +101,7 @@ def test_a_good_configuration(system: Node) -> None:
     before = snapshot(system.root)
     result = system.run("check")
     assert result.code == DONE, result.stdout + result.stderr
-    assert result.stdout.splitlines()[-1] == f"{system.config}: 1 networks, 1 links, 5 areas: good"
+    assert result.stdout.splitlines()[-1] == f"{system.config}: 1 network, 1 link, 5 areas: good"
     found = system.run("check", "--json").json
     assert (found["path"], found["ok"], found["process"]) == (str(system.config), True, None)
     assert [finding for finding in found["findings"] if finding["error"]] == []
@@ -135,7 +135,7 @@ def test_the_sample_has_no_mistakes(tmp_path: Path) -> None:
     result = tosser(tmp_path, "--config", str(SAMPLE), "check")
     assert result.code in {DONE, FAILED}
     assert result.stderr == ""
-    assert result.stdout.splitlines()[-1].startswith(f"{SAMPLE}: 1 networks, 2 links, 3 areas: ")
+    assert result.stdout.splitlines()[-1].startswith(f"{SAMPLE}: 1 network, 2 links, 3 areas: ")
 
 
 def test_where_the_configuration_is_looked_for(tmp_path: Path) -> None:

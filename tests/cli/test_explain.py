@@ -350,6 +350,7 @@ def test_answers_are_foretold(tmp_path: Path) -> None:
     assert told == [answer("pong"), robot, *bounces, []]
     assert "      answered: pong from 1337:1/200 to 1337:1/100\n" in text
     assert "      given to robot Weather\n" in text
+    assert f"      stored in the jam base: {system.bases / 'netmail'}; held until it can go on\n" in text
     assert "      not answered (repeated): bounce from 1337:1/200 to 1337:1/100\n" in text
     given = {name: count for name, count in counters.items() if name.startswith(("answer.", "withheld."))}
     assert given == {"answer.pong": 1, "answer.bounce": 2, "withheld.repeated": 1, "withheld.system-limit": 1}

@@ -17,4 +17,4 @@ def test_the_example_passes_the_check() -> None:
     )
     assert done.stderr == ""
     assert done.returncode != 3, done.stdout
-    assert "1 networks, 2 links, 3 areas" in done.stdout
+    assert "1 network, 2 links, 3 areas" in done.stdout

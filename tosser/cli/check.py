@@ -46,7 +46,8 @@ def check(context: typer.Context, *, as_json: JsonOption = False) -> None:
             say(f"note: a tosser is at work on {config.paths.state} (process {process}); it reads this file on SIGHUP")
         for finding in findings:
             say(f"{'error' if finding.error else 'warning'}: {finding.what}")
-        networks, links, areas = len(config.networks), len(config.links), len(config.areas)
-        say(f"{path}: {networks} networks, {links} links, {areas} areas: {'not ready' if errors else 'good'}")
+        sections = {"network": config.networks, "link": config.links, "area": config.areas}
+        counts = ", ".join(f"{len(each)} {name}{'' if len(each) == 1 else 's'}" for name, each in sections.items())
+        say(f"{path}: {counts}: {'not ready' if errors else 'good'}")
     if errors:
         raise typer.Exit(Exit.FAILED)

@@ -11,6 +11,7 @@ import typer
 from tosser.cli.context import load
 from tosser.cli.output import Exit, JsonOption, complain, say, say_json
 from tosser.cli.route import fate_of, say_fate
+from tosser.reason import Reason
 from tosser.rules.network import InboundClass
 
 if TYPE_CHECKING:
@@ -156,7 +157,8 @@ def _say_message(message: dict[str, Any]) -> None:
     subject, sender, to = (message[name].replace("\n", " ") for name in ("subject", "from", "to"))
     say(f'      "{subject}" from {sender} to {to}, offset {message["offset"]}')
     say(f"      MSGID {message['msgid'] or 'none'}, {_SEEN[message['seen_before']]}")
-    say(f"      {_storage(message['stored_in'])}")
+    held = "; held until it can go on" if Reason(message["verdict"]).held else ""
+    say(f"      {_storage(message['stored_in'])}{held}")
     for link in message["links"]:
         how = f", {link['flavour']}" if link.get("flavour") else ""
         say(f"      sent on to {link['link']}{how}" if link["gets"] else f"      not to {link['link']}: {link['why']}")
