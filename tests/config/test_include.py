@@ -125,7 +125,7 @@ def test_mistakes_of_all_files_are_told_in_the_order_of_reading(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("a: [\n", "a.yaml:2:1: not YAML: while parsing a flow node did not find expected node content"),
+        ("a: [\n", "a.yaml:2:1: not YAML: a value is missing here, or a [ or { before it is not closed"),
         ("- 1\n", "a.yaml:1:1: the file should be a mapping (key: value)"),
         ("just text\n", "a.yaml:1:1: the file should be a mapping (key: value)"),
     ],

@@ -23,6 +23,7 @@ _BEGUN = {
 _NOTICED = {
     "mapping values are not allowed": f"a colon where no key can be; {_INDENTED}",
     "expected ',' or": "the {char} of line {line} is not closed, or a comma is missing",
+    "while parsing a flow node": "a value is missing here, or a [ or {{ before it is not closed",
     "while parsing a block collection": f"does not go on with what begins in line {{line}}; {_INDENTED}",
     "while parsing a block mapping": f"does not go on with what begins in line {{line}}; {_INDENTED}",
 }
