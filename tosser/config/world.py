@@ -355,15 +355,15 @@ class World:
         if certain:
             names = " and ".join(sorted(certain))
             self._complain(place, f"its links belong to networks {names}; say which is meant with `network:`")
-        elif self._tells(entry, candidates) and not self._unsure_of_any():
+        elif self._all_known(entry, candidates) and not self._unsure_of_any():
             self._complain(place, "there are several networks and no link tells which; say it with `network:`")
         return None
 
-    def _tells(self, entry: AreaEntry, candidates: list[list[Link | None]]) -> bool:
-        """Tell whether the links of an area are all known, so that what they do not tell is not told at all."""
-        return all(found and None not in found for found in candidates) and bool(
-            entry.links or not self.gaps.touch("areas")
-        )
+    def _all_known(self, entry: AreaEntry, candidates: list[list[Link | None]]) -> bool:
+        """Tell whether the links of an area are all known; else that they tell no network is no mistake of its own."""
+        if not entry.links and self.gaps.touch("areas"):
+            return False
+        return all(found and None not in found for found in candidates)
 
     def _area_links(
         self, entry: AreaEntry, candidates: list[list[Link | None]], network: Network, place: Location
