@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 NOBODY = 65534
 LINK = "1337:1/100"
 CHANGING = (
-    "run", "toss", "post --area TQW_GEN", f"link pause {LINK}", f"link resume {LINK}", f"link hold {LINK}",
+    "run", "toss", "scan", "post --area TQW_GEN", f"link pause {LINK}", f"link resume {LINK}", f"link hold {LINK}",
     f"link release {LINK}", "quarantine retry all", "quarantine drop all", "netmail drop all",
     "base repair", "base pack", "base purge", "base link",
 )  # fmt: skip

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tosser.cli.context import changing_state, load, reading_state
+from tosser.cli.context import changing_state, load_to_change, reading_state
 from tosser.cli.output import Exit, JsonOption, complain, say, say_json
 from tosser.config.world import build_rulebook
 from tosser.daemon.intake import build_spool
@@ -48,7 +48,7 @@ def scan(
     The first look at a base begins at its end. Ends with 1 when a base could not be looked at, or has more than
     `scan.limit` messages to be sent.
     """
-    config = load(context)
+    config = load_to_change(context)
     chosen = _chosen(config, areas)
     if (everything or many or skip) and not areas:
         complain("tosser: name the areas for which --all, --many or --skip is to count")
