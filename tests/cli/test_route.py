@@ -63,6 +63,18 @@ def test_ways(system: Node, words: tuple[str, ...], code: int, verdict: str) -> 
     assert (result.code, result.json["verdict"]) == (code, verdict)
 
 
+@pytest.mark.parametrize(
+    ("sender", "inbound", "bounced"),
+    [(HUB, "secure", True), (HUB, "insecure", True), (DOWN, "insecure", False), (DOWN, "secure", True)],
+)
+def test_bounces(system: Node, sender: str, inbound: str, *, bounced: bool) -> None:
+    """Whether its author hears of netmail that cannot go on is told, and hangs on what proves its sender."""
+    words = ("explain", "--netmail", "2:2/2", "--from", sender, "--inbound", inbound)
+    assert system.run(*words, "--json").json["bounced"] is bounced
+    assert ("  held here, and its author gets a bounce\n" in system.run(*words).stdout) is bounced
+    assert system.run("explain", "--netmail", US, "--from", sender, "--json").json["bounced"] is False
+
+
 def test_no_address(system: Node) -> None:
     """What is no address is told, with the exit code of wrong usage."""
     result = system.run("route", "nowhere")

@@ -10,6 +10,7 @@ from tosser.codec.message import build_text, split_text
 from tosser.codec.packed_message import PackedMessage
 from tosser.codec.packet_header import PacketHeader, PacketType
 from tosser.daemon.nodelists import build_nodelists
+from tosser.rules.answering import bounces
 from tosser.rules.batch import PacketSummary
 from tosser.rules.network import InboundClass, closest
 from tosser.rules.policy import judge_packet
@@ -47,6 +48,7 @@ def netmail_facts(
     source = sender or aka
     cls = cls if sender else InboundClass.LOCAL
     fate = _judge(address, source, rules, cls=cls, files=files)
+    proven = cls is not InboundClass.INSECURE or any(link.packet_password for link in rules.links_at(source))
     return {
         "to": str(address),
         "from": str(source.without_domain),
@@ -56,6 +58,7 @@ def netmail_facts(
         "means": fate.reason.text,
         "why": fate.why or None,
         "line": fate.way.line if fate.way else None,
+        "bounced": bounces(fate.reason, rules, proven=proven),
         "passed_over": list(passed_over(address, rules, files=files)) if fate.way else [],
         "links": [
             {

@@ -64,3 +64,5 @@ def say_fate(facts: dict[str, Any]) -> None:
         name = f" ({link['name']})" if link["name"] else "" if link["known"] else " (no link of ours)"
         dest = f", for {link['dest']}" if link["dest"] else ""
         say(f"  sent on to {link['link']}{name}, {link['flavour']}{dest}")
+    if facts["bounced"]:
+        say("  held here, and its author gets a bounce")

@@ -194,6 +194,18 @@ def allow(answers: Sequence[Answer], before: Answered, rules: Rulebook) -> tuple
     return given, dict(withheld)
 
 
+def bounces(reason: Reason, rules: Rulebook, *, proven: bool) -> bool:
+    """Tell whether netmail that ends so goes back to its author, if he is a person.
+
+    Args:
+        reason: what became of it.
+        rules: the sysop's world.
+        proven: whether the inbound or a password proves who sent it to us.
+    """
+    whose = rules.netmail.answers.bounces
+    return reason in BOUNCED and (whose is Bounces.ALL or (whose is Bounces.SECURE and proven))
+
+
 def wants_no_answer(packed: PackedMessage, text: MessageText, robots: Mapping[str, object]) -> bool:
     """Tell whether a program wrote a message, or it is an answer or a receipt, or from and to the same name."""
     sender, to = _name(packed.sender), _name(packed.to)
@@ -267,7 +279,7 @@ class _Looking:
         if self._reason in BOUNCED:
             if self._piece.file.again:
                 return  # it was answered when it came
-            if self._answers.bounces is Bounces.ALL or self._proven:
+            if bounces(self._reason, self._rules, proven=self._proven):
                 yield AnswerKind.BOUNCE
         elif self._reason is Reason.NETMAIL:
             if self._answers.receipts and self._asks_for(_RECEIPT_REQUEST, {"RRQ", "CFM"}):
