@@ -15,6 +15,7 @@ from tests.netmail import attached, change, flow_of, in_base, in_transit, letter
 from tests.nodelists import nodelist
 from tests.packets import number
 from tests.peers.daemon import DONE, FAILED, node
+from tosser import disk
 from tosser.address import Address
 from tosser.cli.status import gather
 from tosser.codec.jam import JamAttribute
@@ -197,6 +198,24 @@ def test_what_is_held_can_be_given_up(system: Node) -> None:
     assert [message.msgid for message in sent(system, DOWN)] == [f"{HUB} 00000002"]
     assert held(system) == {}
     assert len(in_base(system)) == 2
+
+
+def test_dropping_is_finished_after_a_crash(system: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever dies while he drops a letter leaves one that is dropped, and nothing of it after the next start."""
+    toss(system, letter(addressee="1337:2/2"))
+    mail = HeldMail(system.state)
+    (entry,) = mail.entries()
+
+    def die(_: Path) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as dying, pytest.raises(KeyboardInterrupt):
+        dying.setattr(disk, "unlink", die)
+        mail.drop(entry)
+
+    assert held(system) == {}
+    toss_again(system)
+    assert (held(system), list(entry.path.parent.iterdir())) == ({}, [])
 
 
 def test_one_that_goes_on_is_not_dropped(system: Node) -> None:

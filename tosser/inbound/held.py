@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 DIRECTORY = "held"
 _WAITING, _AGAIN = "waiting", "again"
+_DROPPED = ".dropped"
 _NAME = re.compile(r"([0-9a-f-]+)\.([a-z-]+)\.pkt", re.ASCII)
 
 
@@ -76,14 +77,16 @@ class HeldMail:
         self._root = state / DIRECTORY
 
     def prepare(self) -> None:
-        """Make the directories.
+        """Make the directories, and finish what a process that died was dropping.
 
         Raises:
-            OSError: one cannot be made.
+            OSError: one cannot be made, or a file not be removed.
         """
         for part in (_WAITING, _AGAIN):
             for cls in InboundClass:
                 disk.make_directory(self._root / part / cls.value)
+        for left in (self._root / _WAITING).glob(f"*/*{_DROPPED}"):
+            disk.unlink(left)
 
     def inbounds(self) -> list[Inbound]:
         """List the inbounds of what goes on; none before `prepare`."""
@@ -130,7 +133,7 @@ class HeldMail:
             FileNotFoundError: it is not held any more, or for another reason.
             OSError: it cannot be removed.
         """
-        dropped = entry.path.with_name(f"{entry.id}.dropped")
+        dropped = entry.path.with_name(f"{entry.id}{_DROPPED}")
         disk.rename(entry.path, dropped)  # which tells, as removing does not, whether it was still there
         disk.unlink(dropped)
         disk.sync_directory(dropped.parent)
