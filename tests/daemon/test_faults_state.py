@@ -43,7 +43,6 @@ def test_a_database_that_somebody_locks(tmp_path: Path, broker: Mosquitto) -> No
     with witnessed(system, broker, port) as witness:
         witness.deliver(AREA, 1)
         witness.daemon.wait_for(lambda: nothing_waits(system), what="the first message")
-        witness.daemon.wait_for(lambda: '"by_age": true' in witness.daemon.log, what="a moment that can be trusted")
         foreign = sqlite3.connect(system.state / DATABASE_NAME, isolation_level=None, timeout=60)
         try:
             foreign.execute("BEGIN EXCLUSIVE")
@@ -141,6 +140,23 @@ def test_without_the_database(tmp_path: Path) -> None:
     system.deliver(mail(2), "00000003.pkt")
     assert system.toss().code == DONE
     assert held(system, AREA) == 3
+
+
+def test_a_state_directory_that_is_taken_away(tmp_path: Path) -> None:
+    """Without its directory, and so without a lock that others can see, the daemon tosses nothing more and ends."""
+    system = node(tmp_path, areas=[AREA], toss={"poll": "200ms"})
+    with system.start() as daemon:
+        system.deliver(mail(1))
+        daemon.wait_for(lambda: held(system, AREA) == 1 and nothing_waits(system), what="the first message")
+        system.state.rename(tmp_path / "elsewhere")
+        system.deliver(mail(2), "00000002.pkt")
+        assert daemon.process.wait(60) == FAILED
+        assert f"{system.state}: the directory was removed or replaced; nothing is tossed" in daemon.log
+    assert held(system, AREA) == 1
+    (tmp_path / "elsewhere").rename(system.state)
+    assert system.toss().code == DONE
+    assert held(system, AREA) == 2
+    assert nothing_waits(system)
 
 
 def dupes_known(system: Node) -> int:

@@ -57,7 +57,8 @@ def run_daemon(path: Path, config: Config, environ: Mapping[str, str]) -> None:
         try:
             state.verify()
             conditions = Conditions(state, build_node(config), lock.tell)
-            asyncio.run(Daemon(path, config, environ, state, helper=helper, conditions=conditions).run())
+            daemon = Daemon(path, config, environ, state, helper=helper, conditions=conditions, lock=lock)
+            asyncio.run(daemon.run())
         finally:
             state.close()
 
@@ -78,6 +79,7 @@ class Daemon:
         state: the database, open and locked.
         helper: the process that reads backlogs.
         conditions: takes what is wrong.
+        lock: of the state directory, taken.
     """
 
     def __init__(
@@ -89,6 +91,7 @@ class Daemon:
         *,
         helper: Helper,
         conditions: Conditions,
+        lock: StateLock,
     ) -> None:
         self._path = path
         self._config = config
@@ -96,6 +99,7 @@ class Daemon:
         self._state = state
         self._helper = helper
         self._conditions = conditions
+        self._lock = lock
         self._clock = ClockWatch(state.last_housekeeping())
         self._notifier = Notifier.from_environment(environ)
         self._stop = False
@@ -104,7 +108,11 @@ class Daemon:
         self._service = self._serve(config)
 
     async def run(self) -> None:
-        """Serve until a signal says stop."""
+        """Serve until a signal says stop.
+
+        Raises:
+            StateError: somebody has removed or replaced the state directory.
+        """
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop_soon)
@@ -113,6 +121,9 @@ class Daemon:
         await asyncio.to_thread(self._conditions.say, {CONFIGURATION: ""})
         while not self._stop:
             await self._service.run()
+            if not self._lock.is_in_place():
+                state = self._config.paths.state
+                raise StateError(f"{state}: the directory was removed or replaced; nothing is tossed")
             while self._reload_due and not self._stop:
                 self._reload_due = False
                 await self._reload()
@@ -127,6 +138,7 @@ class Daemon:
             conditions=self._conditions,
             clock=self._clock,
             since=self._since,
+            owns_state=self._lock.is_in_place,
         )
 
     def _stop_soon(self) -> None:

@@ -19,7 +19,7 @@ from tosser.daemon.parts import build_parts
 from tosser.errors import TosserError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from tosser.config.model import Config
     from tosser.daemon.clock import ClockWatch
@@ -60,6 +60,7 @@ class Service:
         conditions: takes what is wrong.
         clock: tells whether the clock can be trusted.
         since: when the process started, Unix seconds.
+        owns_state: asked before every pass; when it says no, the work ends.
     """
 
     def __init__(
@@ -72,6 +73,7 @@ class Service:
         conditions: Conditions,
         clock: ClockWatch,
         since: float,
+        owns_state: Callable[[], bool] = lambda: True,
     ) -> None:
         self._config = config
         self._state = state
@@ -82,6 +84,7 @@ class Service:
         self._first_pass = asyncio.Event()
         self._conditions = conditions
         self._clock = clock
+        self._owns_state = owns_state
         self._parts = build_parts(
             config,
             state,
@@ -136,7 +139,7 @@ class Service:
     async def _toss(self) -> None:
         """Make pass after pass, each when there may be something to do; a backlog does not delay that we are ready."""
         self._notifier.ready()
-        while not self._finishing.is_set():
+        while not self._finishing.is_set() and self._owns_state():
             started = time.monotonic()
             await self._say({CLOCK: self._clock.look()})
             self._idle = False

@@ -68,6 +68,13 @@ class StateLock:
         os.close(self._descriptor)
         self._descriptor = -1
 
+    def is_in_place(self) -> bool:
+        """Tell whether the file that we have locked still stands under its name: else others do not see our lock."""
+        try:
+            return os.path.samestat(self._path.stat(), os.fstat(self._descriptor))
+        except OSError:
+            return False
+
     def tell(self, trouble: str) -> None:
         """Leave word of what keeps us from using the database, where those who look can find it; empty for nothing.
 
