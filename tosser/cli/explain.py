@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tosser.cli.context import load
+from tosser.cli.context import load, reading_state
 from tosser.cli.output import Exit, JsonOption, complain, say, say_json
 from tosser.cli.route import fate_of, say_fate
 from tosser.reason import Reason
 from tosser.rules.network import InboundClass
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from tosser.config.model import Config
-    from tosser.state.state import State
 
 Files = Annotated[list[Path] | None, typer.Argument(metavar="FILE", help="Packets or bundles.", show_default=False)]
 NetmailOption = Annotated[
@@ -78,7 +74,7 @@ def _explain_files(files: list[Path], config: Config, inbound: InboundClass | No
     from tosser.cli.dry_toss import DryToss  # noqa: PLC0415 - slow to import
 
     found, failed = [], False
-    with _history(config) as state:
+    with reading_state(config) as state:
         toss = DryToss(config, state)
         for path in files:
             try:
@@ -97,21 +93,6 @@ def _explain_files(files: list[Path], config: Config, inbound: InboundClass | No
         raise typer.Exit(Exit.FAILED)
     if any(facts["set_aside"] for facts in found):
         raise typer.Exit(Exit.SET_ASIDE)
-
-
-@contextmanager
-def _history(config: Config) -> Iterator[State | None]:
-    """Open the state for reading; there is none before the first toss."""
-    from tosser.state.state import DATABASE_NAME, State  # noqa: PLC0415 - slow to import
-
-    if not (config.paths.state / DATABASE_NAME).exists():
-        yield None
-        return
-    state = State(config.paths.state, read_only=True)
-    try:
-        yield state
-    finally:
-        state.close()
 
 
 def _class_of(path: Path, config: Config) -> InboundClass:
