@@ -109,13 +109,33 @@ def test_forwarding_again_changes_nothing(text: bytes) -> None:
     assert (second.area, second.seen_by, second.path) == (first.area, (b"1/100",), (b"1/100",))
 
 
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"\x01AREA:TQW\r\x01MSGID: 1:2/3 1\r",
+        b"area:TQW\r\x01MSGID: 1:2/3 1\r",
+        b"AREA: \tTQW \r\x01MSGID: 1:2/3 1\r",
+        b"\x01MSGID: 1:2/3 1\rAREA:TQW\r",
+        b"\x01MSGID: 1:2/3 1\r\x01area: TQW\r",
+    ],
+)
+@pytest.mark.parametrize("line_end", [b"\r", b"\n", b"\r\n"])
+def test_area_line_is_sent_on_in_the_usual_form(head: bytes, line_end: bytes) -> None:
+    """However the AREA line came, it leaves as the first line and plain, for those who would else see netmail."""
+    found = split_text((head + BODY + TRAILER).replace(b"\r", line_end))
+    assert found.area == "TQW"
+    assert found.transit == b"AREA:TQW\r\x01MSGID: 1:2/3 1\r" + BODY
+    assert b"\r" not in line_end or join_text(text_parts(found.raw)) == found.raw
+
+
 @pytest.mark.parametrize("end", [b"", b"\r", b"\x01Via 1:2/3\r", b"\x01TID: x\r\r"])
 def test_path_without_a_body(end: bytes) -> None:
     """In a message of nothing but control paragraphs PATH is what it is elsewhere, and not sent on in front of ours."""
     for head in (b"AREA:T\r", b"AREA:T\r\x01MSGID: 1:2/3 1\r", b"\x01MSGID: 1:2/3 1\rAREA:T\r"):
+        sent_on = head if head.startswith(b"AREA") else b"AREA:T\r\x01MSGID: 1:2/3 1\r"
         found = split_text(head + b"\x01PATH: 1/300 100\r" + end)
         assert (found.path, found.transit_end) == ((b"1/300 100",), len(head))
-        assert found.transit == head + (b"\x01TID: x\r" if b"TID" in end else b"")
+        assert found.transit == sent_on + (b"\x01TID: x\r" if b"TID" in end else b"")
         assert join_text(text_parts(found.raw)) == found.raw
     assert split_text(b"AREA:T\r\x01PATH: 1/300\r" + BODY + end).path == ()
 

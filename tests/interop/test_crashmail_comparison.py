@@ -77,6 +77,8 @@ MESSAGES = {
     "a tag in lower case": packed(text().replace(b"TQW_GEN", b"tqw_gen")),
     "blanks around the tag": packed(text().replace(b"AREA:TQW_GEN", b"AREA: TQW_GEN ")),
     "`^A` before AREA": packed(b"\x01" + text()),
+    "`area:`": packed(text().replace(b"AREA:", b"area:")),
+    "a kludge before AREA": packed(b"\x01FIRST: yes\r" + text()),
     "`^A` before SEEN-BY": packed(cut(b"\x01SEEN-BY: 1/100 300\r\x01PATH: 1/300 100\r")),
     "text behind the Origin": packed(cut(b"An advertisement\r" + END)),
     "a kludge behind the Origin": packed(cut(b"\x01GATED: yes\r" + END)),
@@ -182,7 +184,7 @@ def test_what_we_alone_hold_back(messages: tuple[list[Taken | None], list[Taken 
     """Where one of the two sends a message on, and the other does not, it is as the page says."""
     theirs = [case for case, one, other in zip(MESSAGES, *messages, strict=True) if one and not other]
     ours = [case for case, one, other in zip(MESSAGES, *messages, strict=True) if other and not one]
-    assert ours == ["`^A` before AREA"]
+    assert ours == ["`^A` before AREA", "`area:`", "a kludge before AREA"]
     assert theirs == ["the downlink in PATH", "the downlink in the Origin", "we in PATH", "a node twice in PATH"]
 
 

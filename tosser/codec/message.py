@@ -70,7 +70,8 @@ class MessageText:
         origin: what follows ``* Origin:``, stripped; ``None`` without an Origin line.
         seen_by: what follows ``SEEN-BY:`` in each line, stripped.
         path: what follows ``PATH:`` in each line of the last group of such lines, stripped.
-        transit_end: offset in ``raw`` behind the CR of the Origin line: what is before it is forwarded byte for byte.
+        transit_end: offset in ``raw`` behind the CR of the Origin line: what is before it is forwarded byte for byte,
+            save for an AREA line that is not in the usual form.
         moved: control paragraphs from behind that offset that are to be forwarded in front of SEEN-BY, with 01 and CR.
     """
 
@@ -87,8 +88,14 @@ class MessageText:
 
     @property
     def transit(self) -> bytes:
-        """What is forwarded in front of new SEEN-BY and PATH lines; ends in CR."""
+        """What is forwarded in front of new SEEN-BY and PATH lines; ends in CR.
+
+        It begins with the AREA line in the one form that all programs know: with 01, blanks, small letters, or control
+        paragraphs before it some of them would take the message for netmail.
+        """
         own = self.raw[: self.transit_end]
+        if self.area is not None and not own.startswith(b"AREA:%b\r" % self.area.encode("latin-1")):
+            own = _with_area_first(self.raw, self.area)
         if self.moved or not own.endswith(b"\r"):
             return b"".join((own, b"" if own.endswith(b"\r") else b"\r", self.moved))
         return own
@@ -288,6 +295,14 @@ def _moved(text: bytes, spans: list[Span], transit_end: int) -> bytes:
         for kind, start, end in spans
         if kind is PartKind.KLUDGE and start >= transit_end and not _NETMAIL_ONLY.match(text, start + 1)
     )
+
+
+def _with_area_first(raw: bytes, area: str) -> bytes:
+    """The author's part of an echomail text, without LF, its AREA line moved to the front and written anew."""
+    text = clean_text(raw)
+    spans, transit_end = layout(text)
+    at = next(span for span in spans if span.kind is PartKind.AREA)
+    return b"AREA:%b\r%b%b" % (area.encode("latin-1"), text[: at.start], text[at.end : transit_end])
 
 
 def _raw_offset(raw: bytes, text: bytes, offset: int) -> int:
