@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.corpus import HUB, US, netmail, packet
+from tests.corpus import HUB, US, netmail, packed, packet
 from tests.packets import messages_in, packets_in
 from tests.peers.daemon import DONE, Node, node
 
@@ -93,6 +93,23 @@ def test_insecure_mail_is_not_bounced_by_default(tmp_path: Path) -> None:
 
     assert system.toss().code == DONE
 
+    assert "answer.bounce" not in system.status()["counters"]
+
+
+def test_what_waits_for_a_file_is_not_undeliverable(tmp_path: Path) -> None:
+    """Mailers send files after the mail: its author hears nothing, and with the file it goes on."""
+    downlink = "1337:1/201"
+    system = node(tmp_path, areas=[], links={HUB: "", downlink: ""}, link_defaults={"archiver": "none"})
+    letter = packed(b"\x01MSGID: 1337:1/100 0000000a\rFor you\r", dest=downlink, subject=b"game.zip", attributes=0x0010)
+    system.deliver(packet([letter]))
+    assert system.toss().code == DONE
+    assert system.status()["counters"]["message.attach-missing"] == 1
+
+    (system.secure / "game.zip").write_bytes(b"a game")
+    assert system.toss().code == DONE
+
+    (only,) = sent(system)
+    assert (only.from_name, only.subject) == (b"Mira Kovale", b"game.zip")
     assert "answer.bounce" not in system.status()["counters"]
 
 

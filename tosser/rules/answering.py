@@ -43,12 +43,11 @@ BOUNCED = frozenset(
         Reason.TOO_LARGE,
         Reason.FILE_REQUEST,
         Reason.ATTACH_NO_ROUTE,
-        Reason.ATTACH_MISSING,
         Reason.ATTACH_UNSAFE,
     }
 )
-"""Reasons that the author should know. A loop is none of them, as an answer would take the same
-way, and nor is a link that is paused."""
+"""Reasons that the author should know. A loop is none of them, as an answer would take the same way; nor is what goes
+on by itself: once a link is no longer paused, or with a file, which mailers send after the mail."""
 _RECEIPT_REQUEST, _RECEIPT, _AUDIT_REQUEST = 0x1000, 0x2000, 0x4000
 _ROBOTS = frozenset(
     b"ping|ping robot|ping service|ping trace service|trace|areafix|areafix robot|areamgr|area manager|filefix|filemgr|"
