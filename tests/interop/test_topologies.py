@@ -112,9 +112,10 @@ def test_a_gate_between_two_zones(tmp_path: Path) -> None:
     ]
     hubs = Hubs(tmp_path, systems, wires, [FIDO])
     eastern, western = hubs.post("far east", FIDO), hubs.post("west", FIDO)
+    of_namesakes = [hubs.post("namesake", FIDO), hubs.post("far west", FIDO)]  # each has the other's numbers in PATH
     hubs.settle()
 
-    assert_everywhere(hubs, eastern, western, echo=FIDO)
+    assert_everywhere(hubs, eastern, western, *of_namesakes, echo=FIDO)
     assert hubs.trailer("west", eastern, FIDO) == (["100/100", "200"], ["5020/300", "200", "100/100"])
     assert hubs.trailer("far west", eastern, FIDO) == (
         ["100/100", "200", "5020/400"],

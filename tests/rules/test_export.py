@@ -144,6 +144,14 @@ def test_path_counts_as_seen_by_does() -> None:
     }
 
 
+def test_path_of_an_author_in_another_zone() -> None:
+    """Behind a gate PATH still has the nodes of the author's zone, which may have a link's numbers; SEEN-BY has not."""
+    raw = written(path=["1/201", "1/100"], origin="Far away (42:1/201)", msgid="42:1/201 00000001")
+    assert skips(world(), HUB, raw)[PEER] is None
+    seen = written(["1/201"], ["1/201", "1/100"], origin="Far away (42:1/201)", msgid="42:1/201 00000001")
+    assert skips(world(), HUB, seen)[PEER] is Skip.SEEN_BY
+
+
 def test_lists_are_of_the_zone_of_the_sender() -> None:
     """From another zone, the lists tell of the links there, and of none at home."""
     found = skips(world(), "42:1/100", written(seen_by=["1/201"], path=["1/201"]))

@@ -212,6 +212,16 @@ def test_path_of_another_zone(area_aka: str, reason: Reason, path: list[str]) ->
     assert judge(message("TQW_TECH", path=path), zones(area_aka)).reason is reason
 
 
+@pytest.mark.parametrize("path", [["1/200", "1/100"], ["9/9", "1/200", "1/100"], ["5/5", "1/100", "5/5", "1/100"]])
+def test_path_of_an_author_in_another_zone(path: list[str]) -> None:
+    """Behind a gate PATH still has nodes of the author's zone, so one with our numbers, or twice, proves nothing."""
+    raw = message("TQW_TECH", path=path)
+    assert judge(raw).reason in {Reason.LOOP, Reason.CIRCULAR}
+    for text in (raw.replace(b"(1337:", b"(42:"), raw.replace(b" (1337:", b" (x").replace(b"D: 1337:", b"D: 42:")):
+        assert text != raw
+        assert judge(text).reason is Reason.ACCEPTED
+
+
 @pytest.mark.parametrize(
     ("path", "reason"),
     [(["1/300", "1/200"], Reason.ACCEPTED), (["1/200"], Reason.ACCEPTED), (["3/3", "1/200", "3/3"], Reason.CIRCULAR)],

@@ -2,7 +2,8 @@
 
 A link of the area gets a message unless it sent it, wrote it, stands in SEEN-BY or PATH, is paused or may not read, or
 the message answers a rescan. SEEN-BY and PATH are 2D and without points, so they say nothing about links of another
-zone than the sender's, and nothing about points.
+zone than the sender's, and nothing about points. A gate writes a new SEEN-BY, but keeps PATH: where the author is of
+another zone, PATH may mean systems there, and only SEEN-BY counts.
 """
 
 from __future__ import annotations
@@ -93,6 +94,11 @@ def exports_of(rules: Rulebook) -> Exports:
     return Exports(rules)
 
 
+def path_tells_of(zone: int, author: Address | None) -> bool:
+    """Tell whether PATH can only mean systems of a zone: those it began with are of the author's zone."""
+    return author is None or author.zone == zone
+
+
 class _Machines:
     """Which links are the same machine under several addresses: each machine has a number."""
 
@@ -125,7 +131,7 @@ class _Case(NamedTuple):
         author: the machine that wrote it, if it is a link of the network.
         rescanned: whether it answers a rescan.
         seen_by: the nodes of links of the area that stand in SEEN-BY.
-        path: those that stand in PATH.
+        path: those that stand in PATH, as far as it tells of them.
     """
 
     zone: int
@@ -183,13 +189,14 @@ class AreaExports:
 
     def _case(self, sender: Address | None, text: MessageText) -> _Case:
         author = origin_address(text)
+        zone = listed_zone(self._area, sender)
         return _Case(
-            listed_zone(self._area, sender),
+            zone,
             None if sender is None else self._machines.of_link(sender),
             None if author is None else self._machines.of_author(self._area.network, author),
             find_value(text.kludges, b"RESCANNED") is not None,
             _listed[self._nodes, text.seen_by],
-            _listed[self._nodes, text.path],
+            _listed[self._nodes, text.path] if path_tells_of(zone, author) else frozenset(),
         )
 
     def _skip(self, case: _Case, link: Link, rights: AreaLink) -> Skip | None:

@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING
 from tosser.address import Address  # noqa: TC001 - the journal resolves annotations at run time (pydantic)
 from tosser.codec.ftsdate import parse_date
 from tosser.codec.kludge import find_value
+from tosser.codec.message import origin_address
 from tosser.codec.seenby import circular, parse_nodes
 from tosser.reason import Reason
-from tosser.rules.export import exports_of
+from tosser.rules.export import exports_of, path_tells_of
 from tosser.rules.network import StoreKind
 from tosser.rules.remembered import Remembered, weigh_lines
 from tosser.rules.routing import Onward  # noqa: TC001 - as above
@@ -205,16 +206,22 @@ class Judge:
     def _check_path(self, area: Area, text: MessageText) -> Reason | None:
         """Look for ourselves, and for anyone twice, in PATH; rescanned mail has passed here before by intent.
 
-        PATH is 2D, so it means something only where the packet's zone is that of our AKA. It has no points: where we
-        are one, our boss may stand in it. A PATH of us alone is what our points and our own programs begin with.
+        PATH is 2D, so it means something only where the packet's zone is that of our AKA, and of the author: a gate
+        keeps the nodes of his zone, which may have our numbers. What ends the way of such mail is the dupe check.
+        PATH has no points: where we are one, our boss may stand in it. A PATH of us alone is what our points and our
+        own programs begin with.
         """
         sender = self._packet.sender
         if not text.path or sender.zone != area.aka.zone or find_value(text.kludges, b"RESCANNED") is not None:
             return None
         nodes, round_trip = _paths[text.path]
         if not self._own.isdisjoint(nodes) and not (self._begins_here and len(nodes) == 1):
-            return Reason.LOOP
-        return Reason.CIRCULAR if round_trip else None
+            reason = Reason.LOOP
+        elif round_trip:
+            reason = Reason.CIRCULAR
+        else:
+            return None
+        return reason if path_tells_of(sender.zone, origin_address(text)) else None
 
     def _netmail_verdict(self, fate: Fate) -> Verdict:
         """Say where a netmail is kept: here what is for us, and what cannot go on and is not here already."""
