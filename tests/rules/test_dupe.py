@@ -73,6 +73,19 @@ def test_blanks_in_msgid(same: str) -> None:
     assert key(echo_text("TQW_TECH", body=BODY, msgid=same)) == key(WITH)
 
 
+@pytest.mark.parametrize("bare", ["1337:1/300", "1337:1/300.7", "1337:1/300@tqwnet", "1/300", " 1337:1/300 "])
+def test_msgid_without_serial(bare: str) -> None:
+    """A MSGID that is an address alone is that of all its author writes: then what he wrote counts, as without one."""
+    assert key(echo_text("TQW_TECH", body=BODY, msgid=bare)) == key(WITHOUT)
+    assert key(echo_text("TQW_TECH", body=b"Something else.\r", msgid=bare)) != key(WITHOUT)
+
+
+@pytest.mark.parametrize("whole", ["<4768@example.org>", "4768.tqw_tech@1337:1/300", "65ec6b92"])
+def test_msgid_of_one_word(whole: str) -> None:
+    """One word that is no address is an identity as any other."""
+    assert key(echo_text("TQW_TECH", body=b"Cut.\r", msgid=whole)) == key(echo_text("TQW_TECH", body=BODY, msgid=whole))
+
+
 def test_msgid_alone_counts() -> None:
     """With the same MSGID a message is the same, whatever else became of it on the way."""
     changed = {"subject": b"Re: Test", "from": b"M. Kovale", "date": bytes(20)}

@@ -1,8 +1,9 @@
 """Dupe keys: what makes two messages the same (FTS-0009, FSC-0074; formats of real tossers differ, ours is below).
 
-With a MSGID, a message is the area and the MSGID text, blanks collapsed, case kept. Without one it is the area, from,
-to, subject, date and the text up to the Origin line, so that changed SEEN-BYs, PATHs, kludges, line feeds or soft
-carriage returns do not hide a duplicate. The network is part of the area: two networks may use one tag.
+With a MSGID, a message is the area and the MSGID text, blanks collapsed, case kept. Without one, or with one that is
+an address and no more, which all messages of an author would share, it is the area, from, to, subject, date and the
+text up to the Origin line, so that changed SEEN-BYs, PATHs, kludges, line feeds or soft carriage returns do not hide a
+duplicate. The network is part of the area: two networks may use one tag.
 
 Netmail is the same only if all of it is, MSGID and Via lines among it: what a system sends once more after a crash. A
 part of a list without MSGID is never a duplicate, nor is a letter that comes back with a Via line more.
@@ -13,6 +14,7 @@ so that the keys of a day lie side by side in a sorted history, and adding them 
 
 from __future__ import annotations
 
+import re
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
@@ -28,13 +30,14 @@ SERIAL_SIZE = 4
 KEY_SIZE = SERIAL_SIZE + DIGEST_SIZE
 """Bytes of a key."""
 _SERIAL_DIGITS = 2 * SERIAL_SIZE
+_BARE_ADDRESS = re.compile(rb"\s*(?:\d+:)?\d+/\d+(?:\.\d+)?(?:@\S*)?\s*")
 
 
 def dupe_key(network: str, tag: str, message: PackedMessage, text: MessageText) -> bytes:
     """Compute the key of one echomail message; ``tag`` is upper case."""
     scope = f"{network}\0{tag}\0".encode()
     msgid = find_value(text.kludges, b"MSGID")
-    if msgid:
+    if msgid and not _BARE_ADDRESS.fullmatch(msgid):
         return _msgid_key(scope, msgid)
     content = (scope, message.sender, message.to, message.subject, message.date.strip(), _authored(text.body))
     digest = blake2b(b"\0".join(content), digest_size=DIGEST_SIZE, person=b"no MSGID").digest()
