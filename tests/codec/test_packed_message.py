@@ -43,8 +43,8 @@ def test_forwarded(date: bytes) -> None:
 
 
 def test_short_date_is_padded() -> None:
-    """The date field has twenty bytes whatever the length of the date."""
-    assert build_packed_message(replace(HELLO, date=b"x"))[14:34] == b"x".ljust(20, b"\0")
+    """The date field has twenty bytes and one NUL, whatever the length of the date."""
+    assert build_packed_message(replace(HELLO, date=b"x"))[14:34] == b"x".ljust(19) + b"\0"
 
 
 def test_long_fields_are_cut() -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.corpus import US, area_tags, make_packets, message, packet, seen_by_nodes, two_d
+from tests.corpus import US, area_tags, echo_text, make_packets, message, packed, packet, seen_by_nodes, two_d
 from tests.packets import HEADER_FIELDS, messages_in, packets_in
 from tests.peers.binkd import Domain
 from tests.peers.crashmail import Crashmail, CrashmailLink
@@ -181,3 +181,16 @@ def test_a_long_seen_by_comes_out_whole(tmp_path: Path) -> None:
 
     assert got.seen_by == in_order({*nodes, *map(two_d, (HUB, US, DOWN, FAR))})
     assert got.path == ["5/10", *map(two_d, (WRITER, HUB, US, DOWN))]
+
+
+def test_odd_dates_lose_nothing(tmp_path: Path) -> None:
+    """Crashmail reads a date up to its NUL: one that came short leaves us whole, and takes no message with it."""
+    dates = (b"garbage", b"", b"20 Nov 26  10:00", b"Fri 20 Nov 26 10:00", b"20 Nov 26  10:00:00")
+    texts = [echo_text(AREAS[0], msgid=f"1337:1/300 {number:08x}") for number in range(len(dates))]
+    mail = [packed(text, sender=HUB, date=date.ljust(20, b"\0")) for text, date in zip(texts, dates, strict=True)]
+    with chained(tmp_path / "node", "none") as chain:
+        chain.system.deliver(packet(mail, sender=HUB, password=b"UPWARD"))
+        chain.toss()
+        chain.carry()
+        assert sums(chain.down.toss()) == (len(dates), 0, 0)
+        assert len(received(chain.down, FAR, tmp_path / "far")) == len(dates)

@@ -169,9 +169,9 @@ def test_a_message_leaves_as_it_came() -> None:
 
 
 def test_a_date_shorter_than_its_field() -> None:
-    """A date is filled up with NUL to its twenty bytes."""
+    """A date is filled up with blanks, and ends with the one NUL of its twenty bytes."""
     raw = packed(echo_text("TECH"), date=b"1 Nov 26\0" + b"junk".ljust(11, b"\0"))
-    assert only(drawn(world(HUB, PEER), make_piece([raw])))[58 + 14 :].startswith(b"1 Nov 26".ljust(20, b"\0"))
+    assert only(drawn(world(HUB, PEER), make_piece([raw])))[58 + 14 :].startswith(b"1 Nov 26".ljust(19) + b"\0")
 
 
 def test_links_share_what_they_get() -> None:

@@ -21,12 +21,12 @@ SUBJECT_LENGTH = 71
 """Longest subject in bytes, without the NUL."""
 DATE_LENGTH = 19
 """Longest date in bytes, without the NUL."""
+_FIELDS = 5
+"""Strings in a packed message, each with its NUL: date, To, From, subject, text."""
 _TOLERANCE = 4
 """A name or subject may be this many times as long as FTS-0001 allows before it is refused."""
 _CONTINUATION = range(0x80, 0xC0)
 """Bytes that continue a code point in UTF-8."""
-_PADDING = bytes(DATE_LENGTH + 1)
-"""What fills the field of a date."""
 
 _HEAD = struct.Struct("<7H")
 _FIXED = struct.Struct("<7H19sB")
@@ -103,13 +103,15 @@ def build_message_head(numbers: tuple[int, int, int, int], attributes: int = 0, 
 def build_message_tail(*, date: bytes, to: bytes, sender: bytes, subject: bytes, text: bytes) -> bytes:
     """Write what follows the first 14 bytes of a packed message; names and subject are cut to their legal length.
 
+    A short date is filled up with blanks. Some programs read 20 bytes, others up to the first NUL (crashmail): with
+    more than one NUL the latter take a part of the date for the next field, and lose the rest of the packet.
+
     Raises:
         ValueError: a field has a NUL in it, or the date has more than 19 bytes.
     """
-    padding = DATE_LENGTH + 1 - len(date)
     to, sender, subject = cut_field(to, NAME_LENGTH), cut_field(sender, NAME_LENGTH), cut_field(subject, SUBJECT_LENGTH)
-    tail = b"".join((date, bytes(max(padding, 1)), to, b"\0", sender, b"\0", subject, b"\0", text, b"\0"))
-    if padding < 1 or tail.count(0) != padding + 4:
+    tail = b"".join((date.ljust(DATE_LENGTH), b"\0", to, b"\0", sender, b"\0", subject, b"\0", text, b"\0"))
+    if len(date) > DATE_LENGTH or tail.count(0) != _FIELDS:
         raise ValueError("a field of a packed message has a NUL in it, or the date is longer than 19 bytes")
     return tail
 
@@ -122,10 +124,9 @@ def forward_tail(message: PackedMessage, own: bytes, trailer: bytes) -> bytes:
         own: the text up to its transport lines.
         trailer: these.
     """
-    date = message.date
-    padding = _PADDING[len(date) :]
+    date = message.date.ljust(DATE_LENGTH)
     return b"".join(
-        (date, padding, message.to, b"\0", message.sender, b"\0", message.subject, b"\0", own, trailer, b"\0")
+        (date, b"\0", message.to, b"\0", message.sender, b"\0", message.subject, b"\0", own, trailer, b"\0")
     )
 
 
