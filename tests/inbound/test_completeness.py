@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.mail import packed, packet
-from tosser.inbound.completeness import LARGEST, Settling, looks_complete
+from tosser.inbound import completeness
+from tosser.inbound.completeness import EMPTY_SECONDS, LARGEST, Settling, being_written, looks_complete
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -109,6 +110,51 @@ def test_an_old_file_is_taken_at_once(tmp_path: Path) -> None:
     path.write_bytes(b"anything")
     settling = Settling(5.0)
     assert settling.delay(str(path), _status(path, change=time.time() - 6), remote=False) == 0
+
+
+@pytest.mark.parametrize("data", [b"", PACKET[:-1]], ids=["empty", "cut"])
+def test_a_file_that_somebody_writes_is_left_alone(tmp_path: Path, data: bytes) -> None:
+    """A transfer may stall for longer than a file has to lie still: it is taken when the writer has closed it."""
+    path = tmp_path / "file"
+    settling = Settling(5.0)
+    with path.open("wb") as stream:
+        stream.write(data)
+        stream.flush()
+        old = _status(path, change=time.time() - 600)
+        assert settling.delay(str(path), old, remote=False) == 5
+        assert settling.delay(str(path), old, remote=True) > 0
+    assert settling.delay(str(path), old, remote=False) == 0
+
+
+def test_a_whole_packet_whose_writer_lingers(tmp_path: Path) -> None:
+    """What proves itself complete is taken, whoever still has it open."""
+    path = tmp_path / "file"
+    path.write_bytes(PACKET)
+    with path.open("ab"):
+        assert Settling(5.0).delay(str(path), _status(path, change=time.time() - 600), remote=False) == 0
+
+
+@pytest.mark.parametrize(("data", "delay"), [(b"", EMPTY_SECONDS - 600), (PACKET[:-1], 0)], ids=["empty", "cut"])
+def test_a_file_of_another_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data: bytes, delay: float) -> None:
+    """Who writes another user's file is not to be known. If empty it waits: once deleted, it could not be mended."""
+    path = tmp_path / "file"
+    path.write_bytes(data)
+    monkeypatch.setattr(completeness, "being_written", lambda _path: None)
+    waits = Settling(5.0).delay(str(path), _status(path, change=time.time() - 600), remote=False)
+    assert waits == pytest.approx(delay, abs=1)
+
+
+def test_who_writes_a_file(tmp_path: Path) -> None:
+    """Writers are seen, readers do not count, and to ask keeps nobody out afterwards."""
+    path = tmp_path / "file"
+    path.write_bytes(PACKET)
+    with path.open("rb"):
+        assert being_written(str(path)) is False
+    with path.open("r+b"):
+        assert being_written(str(path)) is True
+    (tmp_path / "link").symlink_to("file")
+    with pytest.raises(OSError, match="symbolic links"):
+        being_written(str(tmp_path / "link"))
 
 
 def test_a_new_file_waits_the_rest_of_its_time(tmp_path: Path) -> None:

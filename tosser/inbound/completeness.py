@@ -1,12 +1,16 @@
 """Is a file in an inbound all there? Told by its own end, or by its lying still.
 
 A packet ends in a zero word exactly at the end of the file (FTS-0001), a ZIP in the record that ends its directory;
-such files are complete the moment they look so. All others, damaged ones among them, have to lie still for a while.
+such files are complete the moment they look so. All others, damaged ones among them, have to lie still for a while, and
+nobody may have them open for writing: a transfer may stall. An empty file is deleted once it is taken, and with it what
+a slow writer has still to write; so where we cannot learn of writers it waits for an hour.
 """
 
 from __future__ import annotations
 
+import fcntl
 import os
+import signal
 import stat
 import time
 from dataclasses import dataclass
@@ -28,6 +32,10 @@ _SURELY_TEXT = 512
 """Bytes without NUL; no field of a message that is not its text has as many, even where software writes too much."""
 _END_OF_TEXT = b"\0" + TERMINATOR
 _ZIP_TAIL = 256 * 1024
+EMPTY_SECONDS = 3600.0
+"""How long an empty file has to lie still whose writers are not to be known."""
+_LOOK_AGAIN = 1.0
+"""Seconds after which a file that is being written is looked at again, at least."""
 
 
 def looks_complete(path: Path | str) -> bool:
@@ -47,6 +55,32 @@ def looks_complete(path: Path | str) -> bool:
         if kind is ArchiveType.ZIP:
             tail = os.pread(descriptor, _ZIP_TAIL, max(0, status.st_size - _ZIP_TAIL))
             return directory_is_whole(tail, status.st_size)
+        return False
+    finally:
+        os.close(descriptor)
+
+
+def being_written(path: str) -> bool | None:
+    """Tell whether anybody has a file open for writing; ``None`` where we may not ask, because it is another user's.
+
+    The kernel grants a read lease only on a file that nobody writes. Whoever opens it while we have the lease makes the
+    kernel send us a signal, which is to be one that means nothing.
+
+    Raises:
+        OSError: the file cannot be read, or is a link.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        fcntl.fcntl(descriptor, fcntl.F_SETSIG, signal.SIGURG)
+        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+    except BlockingIOError:
+        return True
+    except PermissionError:
+        return None
+    except OSError:
+        return False  # this file system has no leases
+    else:
+        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_UNLCK)
         return False
     finally:
         os.close(descriptor)
@@ -103,6 +137,12 @@ class _Look:
     since: float
     looks_complete: bool | None = None
 
+    def is_complete(self, path: str) -> bool:
+        """Tell whether its content proves it complete; read once for all looks at the same file."""
+        if self.looks_complete is None:
+            self.looks_complete = _examine(path)
+        return self.looks_complete
+
 
 class Settling:
     """Remembers files between looks, and tells how long each has yet to lie still.
@@ -139,11 +179,19 @@ class Settling:
         still = time.monotonic() - look.since
         if not remote:
             still = max(still, time.time() - status.st_ctime)
-        if still >= self._settle:
-            return 0.0
-        if look.looks_complete is None:
-            look.looks_complete = _examine(path)
-        return 0.0 if look.looks_complete else self._settle - still
+        if still < self._settle:
+            return 0.0 if look.is_complete(path) else self._settle - still
+        return 0.0 if remote or not self._settle else self._patience(look, path, status.st_size, still)
+
+    def _patience(self, look: _Look, path: str, size: int, still: float) -> float:
+        """Tell how long a file is left alone although it has lain still."""
+        try:
+            written = being_written(path)
+        except OSError:
+            return 0.0  # whoever claims it meets the error again
+        if written:
+            return 0.0 if look.is_complete(path) else max(self._settle, _LOOK_AGAIN)
+        return max(0.0, EMPTY_SECONDS - still) if written is None and not size else 0.0
 
 
 def _examine(path: str) -> bool:
