@@ -38,7 +38,7 @@ from tosser.codec.jam import (
 )
 from tosser.codec.jam_message import build_record, read_message
 from tosser.codec.message import _split_any, _split_usual, build_text, msgid, origin_address, reply, split_text
-from tosser.codec.message_parts import clean_text, join_text, text_parts
+from tosser.codec.message_parts import PartKind, clean_text, join_text, text_parts
 from tosser.codec.msg import StoredMessage, build_msg, from_stored, parse_msg, to_stored
 from tosser.codec.nodelist import Nodelist
 from tosser.codec.nodelist_flags import services_of
@@ -74,6 +74,7 @@ def check_packet(data: bytes) -> None:
     again = parse_packet(build_packet(found.header, found.messages))
     for each, written in zip(found.messages, again.messages, strict=True):
         written.offset, written.truncated_fields = each.offset, each.truncated_fields
+        each.date = each.date.ljust(DATE_LENGTH)
     assert again.messages == found.messages
     assert (again.warnings, again.trailing) == ([], 0)
 
@@ -121,7 +122,11 @@ def check_text(raw: bytes) -> None:
     assert usual is None or usual == _split_any(text)
     found = split_text(raw)
     assert found.raw == (raw if b"\r" in raw else text)
-    assert found.raw.startswith(found.transit[: len(found.transit) - len(found.moved)].removesuffix(b"\r"))
+    own = found.transit[: len(found.transit) - len(found.moved)].removesuffix(b"\r")
+    if not found.raw.startswith(own):  # its AREA line is moved to the front and written anew
+        area, _, rest = own.partition(b"\r")
+        assert area == b"AREA:%b" % (found.area or "").encode("latin-1")
+        assert join_text([part for part in text_parts(text) if part.kind is not PartKind.AREA]).startswith(rest)
     origin_address(found), msgid(found), reply(found)
     if found.area is None:
         return
