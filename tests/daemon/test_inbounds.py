@@ -47,6 +47,7 @@ def test_an_inbound_that_vanishes_and_returns(tmp_path: Path) -> None:
         system.deliver(mail(3), "00000003.pkt")
         daemon.wait_for(lambda: held(system, AREA) == 3, what="mail in the inbound that is back")
         daemon.wait_for(lambda: trouble(system) == "", what="nothing wrong any more")
+        daemon.wait_for(lambda: "inbound_watched_again" in daemon.log, what="the watcher to find it")
         assert daemon.stop() == DONE
     log = log_of(daemon.log)
     assert len(about(log, "inbound_not_watched", directory=str(system.secure))) == 1
