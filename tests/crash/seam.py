@@ -40,6 +40,7 @@ STEPS = (
     "sync_everything",
 )
 """The functions of `tosser.disk` that are one system call; everything else there is made of them."""
+_WRITES = {"write_at", "write_pieces"}
 COMMIT = "commit"
 """A transaction of the state database that changed something, its being opened for the first time, or its closing."""
 DATABASE_FILES = ("tosser.db", "tosser.db-wal")
@@ -111,13 +112,12 @@ class Seam:
         def step(*arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - those of any function
             with self._lock:
                 number = self._begin()
-                if name == "write_pieces" and self._death == Death(number, Moment.HALF):
-                    descriptor, pieces = arguments
-                    function(descriptor, _half(pieces))
-                    die()
-                if name == "write_at" and self._death == Death(number, Moment.HALF):
-                    descriptor, data, offset = arguments
-                    function(descriptor, bytes(data)[: len(data) // 2], offset)
+                if name in _WRITES and self._death == Death(number, Moment.HALF):
+                    descriptor, data, *offset = arguments
+                    half = [_half(data)] if name == "write_pieces" else _half([data])
+                    function(descriptor, half, *offset)
+                    if self._trace >= 0:
+                        self._write(self._describe(name, (descriptor, half, *offset)))
                     die()
                 note = self._describe(name, arguments) if self._trace >= 0 else None
                 # Everything here is in memory; the real one would wait for the disk of whoever else is at work.
@@ -180,9 +180,9 @@ class Seam:
         os.write(self._trace, len(data).to_bytes(4, "big") + data)
 
 
-def _half(pieces: Sequence[bytes]) -> list[bytes]:
+def _half(pieces: Sequence[bytes]) -> bytes:
     whole = b"".join(pieces)
-    return [whole[: len(whole) // 2]]
+    return whole[: len(whole) // 2]
 
 
 class _Connection(sqlite3.Connection):
