@@ -44,7 +44,7 @@ bench: packages $(DEVELOPMENT) compiled ## measure speed, beside crashmail
 fuzz: $(DEVELOPMENT) ## look for input that breaks something: FUZZ_SECONDS (600), inputs kept in FUZZ_CORPUS
 	@$(BIN)/python -m tests.fuzz --seconds $(FUZZ_SECONDS) --corpus $(FUZZ_CORPUS)
 
-crash: packages $(DEVELOPMENT) ## kill it and cut its power at every step, and count what is lost or doubled (half an hour)
+crash: packages $(DEVELOPMENT) ## kill it and cut its power at every step, and count what is lost or doubled (25 minutes)
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m tests.crash
 
 clean: ## remove everything that was made here, the virtual environment too
