@@ -25,7 +25,7 @@ def main() -> None:
 def _import_structlog() -> None:
     """Import structlog without rich, a tenth of a start: it wants that for tracebacks of a kind not used here."""
     sys.modules["rich"] = None  # type: ignore[assignment]  # how an import is made to fail
-    import structlog.dev  # noqa: F401, PLC0415
+    import structlog.dev  # noqa: F401, PLC0415 - only so that it is loaded, at this moment
 
     del sys.modules["rich"]
 
