@@ -9,7 +9,9 @@ import multiprocessing
 import os
 import sys
 import tempfile
+import threading
 import time
+from multiprocessing.connection import wait
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +24,7 @@ _FORKS = multiprocessing.get_context("forkserver")
 _FORKS.set_forkserver_preload(
     [*(f"tosser.cli.{name}" for name in ("files", *COMMANDS)), "tosser.daemon.oneshot", "yaml", "isal.isal_zlib"]
 )
+_ASKING = threading.Lock()  # every start asks after all other processes, and two who read one exit code spoil it
 _MEASURED = "COVERAGE_PROCESS_CONFIG"
 
 
@@ -46,12 +49,14 @@ def run_forked(
         given, *outputs = (Path(scratch) / name for name in ("in", "out", "err"))
         given.write_bytes(stdin or b"")
         process = _FORKS.Process(target=_run, args=(list(words), given, outputs, dict(environment), directory))
-        process.start()
-        process.join(seconds)
-        code = process.exitcode
-        process.kill()
-        process.join()
-        process.close()
+        with _ASKING:
+            process.start()
+        wait([process.sentinel], seconds)
+        with _ASKING:
+            code = process.exitcode
+            process.kill()
+            process.join()
+            process.close()
         assert code is not None, f"{words} takes longer than {seconds} s"
         return code, outputs[0].read_bytes(), outputs[1].read_bytes()
 
