@@ -8,8 +8,9 @@ in one canonical form. Refused: anything else, with `AddressError`.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
+
+from msgspec import Struct
 
 from tosser.errors import AddressError
 
@@ -31,8 +32,7 @@ APPLICANT = 0xFFFF
 """Node number -1 as it stands on the wire: a system without a node number yet."""
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Address:
+class Address(Struct, frozen=True, order=True):
     """One FTN address.
 
     Attributes:
@@ -113,8 +113,7 @@ def _parse(text: str) -> Address:
     return Address(zone, net, APPLICANT if node == -1 else node, point, (match["domain"] or "").lower())
 
 
-@dataclass(frozen=True, slots=True)
-class AddressPattern:
+class AddressPattern(Struct, frozen=True):
     """A mask such as ``1337:*``, ``2:5020/*`` or ``2:502?/1.*``; ``*`` is any run of characters, ``?`` is one.
 
     Matched against the canonical ``zone:net/node.point`` text, always with its point. A mask without a ``.`` part also

@@ -29,8 +29,9 @@ Errors are for people: each prints as one sentence that says where and why.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,8 +44,7 @@ class TosserError(Exception):
     """Base of all errors of this package; never raised itself."""
 
 
-@dataclass(frozen=True, slots=True)
-class ConfigProblem:
+class ConfigProblem(Struct, frozen=True):
     """One mistake in the configuration, placed where a person can find it.
 
     Attributes:

@@ -7,11 +7,11 @@ import signal
 import subprocess
 import sys
 import tempfile
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec.structs import replace
 
 from tests.cli.looking import tosser
 from tests.peers.daemon import DONE, FAILED, SET_ASIDE

@@ -1,11 +1,11 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import astuple
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import astuple
 
 from tosser.codec.jam import (
     COUNTERS_OFFSET,

@@ -320,25 +320,26 @@ KLUDGES = st.lists(
     ),
     max_size=6,
 )
-MESSAGES = st.builds(
-    BaseMessage,
-    kind=st.sampled_from(MessageKind),
-    sender=LINE,
-    to=LINE,
-    subject=LINE,
-    kludges=KLUDGES,
-    body=st.binary(max_size=80).map(lambda body: body.replace(b"\n", b"")),
-    seen_by=st.lists(LINE.map(bytes.strip), max_size=3),
-    path=st.lists(LINE.map(bytes.strip), max_size=2),
-    origin=st.one_of(st.none(), st.builds(Address, *[st.integers(1, 32767)] * 4)),
-    dest=st.one_of(st.none(), st.builds(Address, *[st.integers(1, 32767)] * 4)),
-    written=st.one_of(
-        st.none(), st.datetimes(datetime.fromisoformat("1980-01-01"), datetime.fromisoformat("2105-12-31"))
-    ),
-    arrived=st.integers(0, 0xFFFFFFFF),
-    attributes=st.integers(0, 0xFFFF),
-    in_transit=st.booleans(),
-)
+MESSAGES = st.fixed_dictionaries(
+    {
+        "kind": st.sampled_from(MessageKind),
+        "sender": LINE,
+        "to": LINE,
+        "subject": LINE,
+        "kludges": KLUDGES,
+        "body": st.binary(max_size=80).map(lambda body: body.replace(b"\n", b"")),
+        "seen_by": st.lists(LINE.map(bytes.strip), max_size=3),
+        "path": st.lists(LINE.map(bytes.strip), max_size=2),
+        "origin": st.one_of(st.none(), st.builds(Address, *[st.integers(1, 32767)] * 4)),
+        "dest": st.one_of(st.none(), st.builds(Address, *[st.integers(1, 32767)] * 4)),
+        "written": st.one_of(
+            st.none(), st.datetimes(datetime.fromisoformat("1980-01-01"), datetime.fromisoformat("2105-12-31"))
+        ),
+        "arrived": st.integers(0, 0xFFFFFFFF),
+        "attributes": st.integers(0, 0xFFFF),
+        "in_transit": st.booleans(),
+    }
+).map(lambda fields: BaseMessage(**fields))
 
 
 @given(MESSAGES)

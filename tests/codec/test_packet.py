@@ -1,11 +1,11 @@
 from __future__ import annotations
 
 import tracemalloc
-from dataclasses import replace
 
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from tests.bad_mail import TOLERATED, BadInput, damaged, truncations
 from tests.mail import packet_header

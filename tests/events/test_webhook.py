@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import socket
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from msgspec.structs import replace
 
 from tests.peers.mosquitto import make_certificates
 from tests.peers.ports import LOOPBACK, free_port

@@ -10,7 +10,6 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 import structlog
-from pydantic import TypeAdapter
 
 from tests.fuzz.file_targets import inputs
 from tests.fuzz.target import Target
@@ -27,10 +26,11 @@ from tosser.daemon.report import Reporter
 from tosser.events.event import Node
 from tosser.inbound.spool import ClaimedFile, Inbound
 from tosser.reason import FileState
-from tosser.rules.decision import NOT_RECORDED, Decision, FileProgress, decide, prepare_batch
+from tosser.rules.decision import Decision, FileProgress, decide, prepare_batch
 from tosser.rules.network import InboundClass
 from tosser.rules.outgoing import draw_packets
 from tosser.rules.plan import draw_up
+from tosser.state.journal import read_decision, write_decision
 from tosser.state.state import State
 
 if TYPE_CHECKING:
@@ -45,7 +45,6 @@ if TYPE_CHECKING:
     from tosser.rules.decision import FileOutcome
     from tosser.rules.network import Rulebook
 
-JOURNAL = TypeAdapter(Decision)
 NOW = 1_793_520_000.0
 LINKS = {"1337:1/100": "", "1337:1/201": "", "1337:1/202.3": ""}
 _NAMES = ("0000ffff.mo0", "12345678.pkt")
@@ -107,8 +106,8 @@ class _Way:
         decision = decide(prepared, self._rules, self._known, self._progress, NOW)
         self._known |= {key for _, _, key in decision.dupe_keys}
         self._progress = dict(decision.progress)
-        text = JOURNAL.dump_json(decision, exclude=set(NOT_RECORDED))
-        assert JOURNAL.dump_json(JOURNAL.validate_json(text), exclude=set(NOT_RECORDED)) == text
+        text = write_decision(decision)
+        assert write_decision(read_decision(text, 1)) == text
         plan = draw_up(batch.pieces, decision, self._rules)
         pieces = self._reader.again(file, decision.pieces) if decision.pieces else []
         again = draw_up(pieces, decision, self._rules)

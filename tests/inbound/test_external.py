@@ -6,11 +6,11 @@ import shutil
 import subprocess
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec.structs import replace
 
 from tests.inbound.bundles import BUNDLE, LIMITS, PACKET, contents, refused
 from tests.mail import packed, packet

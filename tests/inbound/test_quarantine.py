@@ -8,13 +8,14 @@ import os
 import re
 import shutil
 import time
-from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import to_builtins
+from msgspec.structs import replace
 
 from tests.mail import packed, packet
 from tosser import disk
@@ -67,7 +68,7 @@ def test_keeping_a_file(inbound: Inbound, quarantine: Quarantine) -> None:
     before = time.time()
     note = quarantine.keep(file, DAMAGED)
     assert before <= note.set_aside <= time.time()
-    assert asdict(note) == {
+    assert to_builtins(note) == {
         "id": file.claim,
         "state": FileState.QUARANTINED,
         "reason": Reason.DAMAGED,

@@ -4,12 +4,12 @@ import os
 import re
 import threading
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from tests.mail import packed, packet
 from tosser import disk

@@ -5,10 +5,10 @@ import io
 import os
 import subprocess
 import tarfile
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec.structs import replace
 
 from tests.inbound.bundles import PACKET, contents, refused, tar_of
 from tests.mail import packed, packet

@@ -8,11 +8,11 @@ import struct
 import subprocess
 import zipfile
 import zlib
-from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec.structs import replace
 
 from tests.inbound.bundles import BUNDLE, LIMITS, PACKET, contents, refused, zip_of
 from tests.mail import packed, packet

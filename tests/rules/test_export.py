@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from itertools import permutations
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec.structs import replace
 
 from tests.corpus import HUB, US, echo_text
 from tests.rules.world import make_area, make_link, make_network, make_rules

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import combinations, pairwise
 from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from tests.corpus import EPOCH, message, packet
 from tests.rules.world import decide_batch, make_area, make_batch, make_file, make_link, make_network, make_rules

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import TypeAdapter
 
 from tests.corpus import HUB, US, echo_text, message, netmail, packed
 from tests.rules.world import (
@@ -23,10 +22,10 @@ from tests.rules.world import (
     usual_rules,
 )
 from tosser.codec.stored import MessageKind
-from tosser.rules.decision import NOT_RECORDED, Decision
 from tosser.rules.network import InboundClass, StoreKind
 from tosser.rules.plan import draw_up
 from tosser.rules.verdict import TargetKind
+from tosser.state.journal import read_decision, write_decision
 
 if TYPE_CHECKING:
     from tosser.codec.stored import BaseMessage
@@ -34,7 +33,6 @@ if TYPE_CHECKING:
     from tosser.rules.plan import Plan
 
 RULES = usual_rules()
-JOURNAL = TypeAdapter(Decision)
 ALL_BITS = 0xFFFF
 
 
@@ -215,9 +213,9 @@ def test_recorded_decision_gives_the_same_plan(packets: list[tuple[list[bytes], 
         for _ in range(2)
     )
     decision = decide_batch(make_batch(first), RULES)
-    written = JOURNAL.dump_json(decision, exclude=set(NOT_RECORDED))
-    recorded = JOURNAL.validate_json(written)
-    assert JOURNAL.dump_json(recorded, exclude=set(NOT_RECORDED)) == written
+    written = write_decision(decision)
+    recorded = read_decision(written, 1)
+    assert write_decision(recorded) == written
     before, after = draw_up(first, decision, RULES), draw_up(second, recorded, RULES)
     assert list(before.appends) == list(after.appends)
     for target, entries in before.appends.items():

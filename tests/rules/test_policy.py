@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from tests.corpus import HUB, US
 from tests.rules.world import POINT, STRANGER, make_link, make_network, make_rules, usual_rules

@@ -1,10 +1,10 @@
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import Final
 
 import pytest
+from msgspec.structs import replace
 
 from tosser import __version__
 from tosser.address import Address

@@ -6,11 +6,11 @@ net, a downlink whose netmail is left to the tables, and a gateway in zone 21, w
 
 from __future__ import annotations
 
-from dataclasses import replace
 from itertools import product
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import pytest
+from msgspec.structs import replace
 
 from tests.corpus import US
 from tests.rules.world import make_link, make_network, make_rules

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec.structs import replace
 
 from tests.corpus import EPOCH, HUB, US, echo_text, message, netmail, packed
 from tests.rules.world import DAY, NOW, POINT, READER, STRANGER, make_network, make_piece, usual_rules

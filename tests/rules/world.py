@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING, Final, Literal, TypedDict, Unpack
+
+from msgspec.structs import replace
 
 from tests.corpus import EPOCH, HUB, US, message, packet
 from tosser.address import Address
@@ -35,7 +36,7 @@ POINT: Final = "1337:1/200.5"
 
 def make_network(name: str, *addresses: str, zones: Iterable[int] = (), domain: str = "") -> Network:
     """Make a network of the given AKAs of ours."""
-    own = tuple(dataclasses.replace(Address.parse(text), domain=domain or name) for text in addresses)
+    own = tuple(replace(Address.parse(text), domain=domain or name) for text in addresses)
     bad = f"BADMAIL.{name.upper()}"
     return Network(name, domain or name, own, frozenset(zones or (aka.zone for aka in own)), bad, f"/bases/{bad}")
 
@@ -43,7 +44,7 @@ def make_network(name: str, *addresses: str, zones: Iterable[int] = (), domain: 
 def make_link(address: str, network: Network, password: bytes = b"") -> Link:
     """Make a link of a network."""
     return Link(
-        address=dataclasses.replace(Address.parse(address), domain=network.domain),
+        address=replace(Address.parse(address), domain=network.domain),
         network=network.name,
         name=f"System {address}",
         sysop="Some Sysop",

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import copy
 import sqlite3
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from msgspec.structs import replace
 
 from tests.rules.world import NOW, decide_batch, echo, make_batch, make_file, make_piece, make_pieces, usual_rules
 from tosser.errors import StateError

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from tests.peers import jam_writer
 from tests.stores.samples import active, contents, file_of, lengths, ours, sample, samples, subjects

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from threading import Thread
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from tests.stores.samples import sample
 from tosser.address import Address

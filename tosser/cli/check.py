@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from dataclasses import asdict
 
 import typer
+from msgspec import to_builtins
 
 from tosser.cli.context import load, other_owner
 from tosser.cli.output import Exit, JsonOption, say, say_json
@@ -28,7 +28,7 @@ def check(context: typer.Context, *, as_json: JsonOption = False) -> None:
     except ConfigError as error:
         if not as_json:
             raise
-        say_json({"path": str(path), "ok": False, "problems": [asdict(problem) for problem in error.problems]})
+        say_json({"path": str(path), "ok": False, "problems": [to_builtins(problem) for problem in error.problems]})
         raise typer.Exit(Exit.CONFIG) from None
     lists = [each.trouble for each in build_nodelists(config).lists if each.trouble]
     findings = [*check_environment(config), *(Finding(error=False, what=f"nodelist {what}") for what in lists)]
@@ -39,7 +39,7 @@ def check(context: typer.Context, *, as_json: JsonOption = False) -> None:
         findings.append(Finding(error=False, what=what))
     errors = [finding for finding in findings if finding.error]
     if as_json:
-        found = [asdict(finding) for finding in findings]
+        found = [to_builtins(finding) for finding in findings]
         say_json({"path": str(path), "ok": not errors, "process": process, "findings": found})
     else:
         if process is not None:

@@ -6,8 +6,9 @@ What it would remember of one file counts for the next, as it would in a real to
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct, field
 
 from tosser.cli.dry_answers import DryAnswers
 from tosser.cli.files import received_name, to_be_read
@@ -40,8 +41,7 @@ if TYPE_CHECKING:
     from tosser.state.state import State
 
 
-@dataclass(slots=True)
-class _Findings:
+class _Findings(Struct):
     """What is known of one file so far."""
 
     packets: list[dict[str, Any]] = field(default_factory=list)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
 
 from tosser.codec.kludge import Intl, build_intl, build_number
 from tosser.codec.message import build_text, split_text

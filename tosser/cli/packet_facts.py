@@ -7,9 +7,10 @@ messages count from 1; offsets are bytes from the start of the packet.
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass, field, fields, is_dataclass
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct, field
 
 from tosser.address import Address
 from tosser.cli.hexdump import HexDump
@@ -63,8 +64,7 @@ _KLUDGES: dict[bytes, tuple[str, Callable[[bytes], object]]] = {
 """Reader of each kludge that has a grammar, and a name for its value where that is a single one."""
 
 
-@dataclass(slots=True)
-class Reading:
+class Reading(Struct):
     """What could be read of a packet.
 
     Attributes:
@@ -247,7 +247,7 @@ def _plain(value: object, charset: Charset) -> Any:  # noqa: ANN401 - whatever J
         return value.isoformat()
     if isinstance(value, tuple):
         return [_plain(item, charset) for item in value]
-    if is_dataclass(value):
-        items = {item.name: getattr(value, item.name) for item in fields(value) if item.name != "value"}
+    if isinstance(value, Struct):
+        items = {name: getattr(value, name) for name in value.__struct_fields__ if name != "value"}
         return {name: _plain(item, charset) for name, item in items.items() if item not in (None, b"", "")}
     return value

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path  # noqa: TC003 - typer reads the annotations
 from typing import Annotated
 
 import typer
+from msgspec.structs import replace
 
 from tosser.cli.context import changing_state, load_to_change
 from tosser.cli.output import say

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from msgspec import to_builtins
 
 from tosser.cli.chosen import Ids, chosen
 from tosser.cli.context import load, load_to_change
 from tosser.cli.output import JsonOption, ago, say, say_json, say_table, utc
-from tosser.inbound.quarantine import Note, Quarantine
+from tosser.inbound.quarantine import Quarantine
 from tosser.reason import Reason
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def list_entries(context: typer.Context, *, as_json: JsonOption = False) -> None
     """List what was set aside, oldest first."""
     entries = _quarantine(load(context)).entries()
     if as_json:
-        say_json([_plain(entry) for entry in entries])
+        say_json(to_builtins(entries))
         return
     now = time.time()
     say_table(
@@ -58,7 +58,7 @@ def show(
     """Show all that is known of one entry."""
     entry = _quarantine(load(context)).get(entry_id)
     if as_json:
-        say_json(_plain(entry))
+        say_json(to_builtins(entry))
         return
     say(f"id         {entry.id}")
     say(f"file       {entry.name}" + (f", member {entry.member}" if entry.member else ""))
@@ -111,7 +111,3 @@ def _chosen(quarantine: Quarantine, ids: list[str]) -> list[str]:
     if not known and ids == ["all"]:
         say(_NOTHING)
     return chosen(known, ids, "set aside")
-
-
-def _plain(entry: Note) -> dict[str, Any]:
-    return asdict(entry)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from msgspec import to_builtins
 
 from tosser.cli.context import changing_state, load_to_change, reading_state
 from tosser.cli.output import Exit, JsonOption, complain, say, say_json
@@ -107,7 +107,7 @@ def _scan(config: Config, places: list[ScanPlace], options: ScanOptions, state: 
             except StoreError as failure:
                 error = str(failure)
         rows.append(
-            {"area": place.tag, "network": place.network or None, "report": asdict(report), "error": error or None}
+            {"area": place.tag, "network": place.network or None, "report": to_builtins(report), "error": error or None}
         )
     return rows
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import typer
+from msgspec import to_builtins
 
 from tosser.cli.context import links_on_hold, load
 from tosser.cli.output import Exit, JsonOption, ago, say, say_json, say_table, utc
@@ -78,19 +78,19 @@ def _from_state(config: Config) -> dict[str, Any]:
     finally:
         state.close()
     return {
-        "conditions": [asdict(condition) for condition in overview.conditions],
+        "conditions": [to_builtins(condition) for condition in overview.conditions],
         "open": {"batches": overview.open_batches, "files": overview.open_files},
         "outbox": {
             "events": overview.outbox_events,
             "oldest": overview.outbox_oldest,
-            "refused": [asdict(topic) for topic in overview.refused_topics],
+            "refused": [to_builtins(topic) for topic in overview.refused_topics],
         },
-        "hooks": [asdict(queue) for queue in overview.hooks],
+        "hooks": [to_builtins(queue) for queue in overview.hooks],
         "netmail": _netmail(overview.counters, config),
-        "areas": [asdict(area) for area in overview.areas if area.network],
-        "links": [asdict(link) for link in overview.links],
+        "areas": [to_builtins(area) for area in overview.areas if area.network],
+        "links": [to_builtins(link) for link in overview.links],
         "counters": overview.counters,
-        "files": [asdict(entry) for entry in latest],
+        "files": [to_builtins(entry) for entry in latest],
     }
 
 

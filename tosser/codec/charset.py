@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import codecs
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
+
+from msgspec import Struct
 
 from tosser.codec.iso646 import TABLES
 
@@ -20,8 +21,7 @@ How = Literal["chrs", "codepage", "default", "ascii", "detected"]
 there is nothing but ASCII; because the bytes are valid UTF-8."""
 
 
-@dataclass(frozen=True, slots=True)
-class Charset:
+class Charset(Struct, frozen=True):
     """The character set of one message.
 
     Attributes:

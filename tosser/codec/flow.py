@@ -8,9 +8,10 @@ Refused with `FormatError`: writing a path that a reader could not get back whol
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from tosser.errors import FormatError
 
@@ -40,8 +41,7 @@ class Directive(StrEnum):
     """It has been sent, or is to be passed over."""
 
 
-@dataclass(frozen=True, slots=True)
-class FlowLine:
+class FlowLine(Struct, frozen=True):
     """One line of a flow file.
 
     Attributes:

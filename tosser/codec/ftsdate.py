@@ -8,9 +8,10 @@ it. Only the Fido form is written.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from datetime import datetime
 from enum import Flag
+
+from msgspec import Struct
 
 
 class DateFlaw(Flag):
@@ -29,8 +30,7 @@ class DateFlaw(Flag):
     SEADOG = 4
 
 
-@dataclass(frozen=True, slots=True)
-class FtsDate:
+class FtsDate(Struct, frozen=True):
     """A date as it was read.
 
     Attributes:

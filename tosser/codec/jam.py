@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import struct
 from binascii import crc32
-from dataclasses import dataclass
 from enum import IntEnum, IntFlag
 from typing import TYPE_CHECKING, NamedTuple
+
+from msgspec import Struct
 
 from tosser.errors import JamError
 
@@ -111,8 +112,7 @@ class JamAttribute(IntFlag):
     DELETED = 0x80000000
 
 
-@dataclass(frozen=True, slots=True)
-class FixedHeader:
+class FixedHeader(Struct, frozen=True):
     """The first 1024 bytes of ``.jhr``.
 
     Attributes:
@@ -158,8 +158,7 @@ def build_counters(mod_counter: int, active: int) -> bytes:
     return _COUNTERS.pack(mod_counter & NONE, active & NONE)
 
 
-@dataclass(slots=True)
-class MessageHeader:
+class MessageHeader(Struct):
     """The 76 bytes before the subfields of a message.
 
     Attributes:

@@ -8,10 +8,11 @@ attaches and requests stay in the subject, where the readers in use look for the
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from tosser.address import Address
 from tosser.codec.jam import (
@@ -101,8 +102,7 @@ _ECHO = int(JamAttribute.TYPEECHO)
 _NET = int(JamAttribute.TYPENET)
 
 
-@dataclass(slots=True)
-class JamRecord:
+class JamRecord(Struct):
     """All of a JAM message that does not depend on where in the base it stands.
 
     Attributes:

@@ -9,9 +9,10 @@ meaning of CHRS identifiers in `tosser.codec.charset`.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from tosser.address import Address
 from tosser.errors import AddressError, KludgeError
@@ -43,8 +44,7 @@ _HIGHEST_POINT = 0x7FFF
 """Programs write 65535 where they mean no point (FRL-1002)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Msgid:
+class Msgid(Struct, frozen=True):
     """MSGID, and REPLY, which has the MSGID of the message answered (FTS-0009).
 
     Attributes:
@@ -58,24 +58,21 @@ class Msgid:
     serial: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Intl:
+class Intl(Struct, frozen=True):
     """INTL: the addresses of a netmail, without domains (FTS-4001). Points are not written, but read."""
 
     dest: Address
     orig: Address
 
 
-@dataclass(frozen=True, slots=True)
-class Domain:
+class Domain(Struct, frozen=True):
     """DOMAIN: the addresses of a netmail between networks, each with its domain (FSC-0038)."""
 
     dest: Address
     orig: Address
 
 
-@dataclass(frozen=True, slots=True)
-class ProductId:
+class ProductId(Struct, frozen=True):
     """PID or TID: the program that wrote a message, or the one that scanned it (FSC-0046).
 
     Attributes:
@@ -89,8 +86,7 @@ class ProductId:
     serial: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
-class Chrs:
+class Chrs(Struct, frozen=True):
     """CHRS: the character set of a message (FTS-5003).
 
     Attributes:
@@ -102,8 +98,7 @@ class Chrs:
     level: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Via:
+class Via(Struct, frozen=True):
     """One Via line of a netmail: a system it went through (FTS-4009).
 
     Attributes:
@@ -119,15 +114,13 @@ class Via:
     program: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
-class Flags:
+class Flags(Struct, frozen=True):
     """FLAGS: how a netmail is to be handled (FSC-0053); words in upper case and in their order."""
 
     words: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Split:
+class Split(Struct, frozen=True):
     """SPLIT: which part of a longer message this is (FSC-0047).
 
     Attributes:
@@ -147,15 +140,13 @@ class Split:
     parts: int
 
 
-@dataclass(frozen=True, slots=True)
-class ReplyAddr:
+class ReplyAddr(Struct, frozen=True):
     """REPLYADDR: the address of an author in a network beyond a gateway (FSC-0035); usually one word."""
 
     words: tuple[bytes, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class ReplyTo:
+class ReplyTo(Struct, frozen=True):
     """REPLYTO: where an answer to a message from beyond a gateway must be sent (FSC-0035).
 
     Attributes:

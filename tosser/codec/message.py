@@ -8,9 +8,10 @@ empty. `tosser.codec.message_parts` decides what each line is.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from tosser.address import Address
 from tosser.codec.kludge import find_value, parse_msgid
@@ -57,8 +58,7 @@ _FOR_PEOPLE = frozenset((PartKind.BODY, PartKind.TEARLINE, PartKind.ORIGIN))
 _CONTROL_IN_BODY = re.compile(rb"(?:\A|(?<=\r))\x01")
 
 
-@dataclass(slots=True)
-class MessageText:
+class MessageText(Struct):
     """A message text, taken apart.
 
     Attributes:

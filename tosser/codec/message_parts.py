@@ -8,10 +8,11 @@ body. Divided into parts and joined again, a text is what it was, byte for byte.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from enum import StrEnum
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -55,8 +56,7 @@ class PartKind(StrEnum):
     """One line of the systems it went through."""
 
 
-@dataclass(frozen=True, slots=True)
-class TextPart:
+class TextPart(Struct, frozen=True):
     """One part of a message text: its kind, and its bytes with line ends and control byte."""
 
     kind: PartKind

@@ -8,9 +8,11 @@ points, and INTL, FMPT and TOPT besides: other programs do not read the fields.
 from __future__ import annotations
 
 import struct
-from dataclasses import astuple, dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import astuple, replace
 
 from tosser.address import Address
 from tosser.codec.ftsdate import format_date, parse_date
@@ -34,8 +36,7 @@ _NET_LIMIT = 0x7FFF
 """Highest zone and point that is believed without INTL; 65535 stands for none in some programs."""
 
 
-@dataclass(frozen=True, slots=True)
-class StoredMessage:
+class StoredMessage(Struct, frozen=True):
     """All fields of a stored message, in their order; numbers have 16 bits, strings are bytes without their NUL.
 
     Attributes:

@@ -6,9 +6,10 @@ from lines by `tosser.codec.nodelist_lines`. Refused: nothing; what no list says
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, TypeAlias
+
+from msgspec import Struct
 
 from tosser.address import Address
 
@@ -33,8 +34,7 @@ class Keyword(StrEnum):
     POINT = "point"
 
 
-@dataclass(frozen=True, slots=True)
-class NodeEntry:
+class NodeEntry(Struct, frozen=True):
     """One system as its list has it.
 
     Attributes:
@@ -106,8 +106,7 @@ class NodeEntry:
         return self._raw(number).replace("_", " ").strip()
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class NodeTable:
+class NodeTable(Struct, frozen=True, eq=False):
     """What one list says.
 
     Attributes:

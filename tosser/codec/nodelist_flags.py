@@ -7,8 +7,9 @@ the system, or in the phone number as ``000-a-b-c-d``. Refused: nothing; a port 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,8 +28,7 @@ _HIGHEST_PORT = 65535
 _USER = "U"
 
 
-@dataclass(frozen=True, slots=True)
-class Service:
+class Service(Struct, frozen=True):
     """One way to reach a system.
 
     Attributes:

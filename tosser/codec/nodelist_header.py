@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import re
 from binascii import crc_hqx
-from dataclasses import dataclass
 from datetime import date, timedelta
+
+from msgspec import Struct
 
 _DATE = re.compile(r"\b([A-Za-z]{3})[a-z]*\.? +(\d{1,2}), *(\d{4})\b")
 _CHECKSUM = re.compile(r"\b(\d{1,3})\s*:\s*(\d{1,5})\s*$")
@@ -28,8 +29,7 @@ _FAR_AHEAD = timedelta(days=60)
 """A header that is further ahead of the time of its file has a wrong year."""
 
 
-@dataclass(frozen=True, slots=True)
-class NodelistHeader:
+class NodelistHeader(Struct, frozen=True):
     """What the first line says.
 
     Attributes:

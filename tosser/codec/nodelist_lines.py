@@ -7,9 +7,10 @@ file without any entry, and one with more entries than any network has.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 from tosser.address import Address
 from tosser.codec.charset import decide_charset, decode
@@ -42,8 +43,7 @@ class ListKind(StrEnum):
     POINTLIST = "pointlist"
 
 
-@dataclass(frozen=True, slots=True)
-class ParsedList:
+class ParsedList(Struct, frozen=True):
     """One list, read.
 
     Attributes:
@@ -105,8 +105,7 @@ def parse_list(
     return ParsedList(header, reader.entries, checksum.value, damaged, tuple(reader.warnings), reader.skipped)
 
 
-@dataclass(slots=True)
-class _Reader:
+class _Reader(Struct):
     """Entries so far, and where in the network we are."""
 
     kind: ListKind

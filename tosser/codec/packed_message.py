@@ -8,7 +8,8 @@ without an end within four times its legal length, a text over the limit, and da
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from tosser.errors import PacketError
 from tosser.reason import Reason
@@ -34,8 +35,7 @@ _SMALLEST = _FIXED.size + 4
 """Bytes of a message with a date field of 20 bytes, and NUL for everything else."""
 
 
-@dataclass(slots=True)
-class PackedMessage:
+class PackedMessage(Struct):
     """A packed message; numbers have 16 bits, strings are bytes in the charset of their author.
 
     Attributes:

@@ -9,9 +9,10 @@ terminator where one of them must stand, and a second packet after the first.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from tosser.codec.packed_message import (
     MESSAGE_TYPE,
@@ -80,8 +81,7 @@ class Tolerated(StrEnum):
     """A date is a string in place of a field of 20 bytes."""
 
 
-@dataclass(frozen=True, slots=True)
-class PacketWarning:
+class PacketWarning(Struct, frozen=True):
     """One thing that was tolerated.
 
     Attributes:
@@ -95,8 +95,7 @@ class PacketWarning:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class PacketLimits:
+class PacketLimits(Struct, frozen=True):
     """Bounds on what a packet may contain.
 
     Attributes:
@@ -111,8 +110,7 @@ class PacketLimits:
 DEFAULT_LIMITS = PacketLimits()
 
 
-@dataclass(slots=True)
-class Packet:
+class Packet(Struct):
     """A whole packet.
 
     Attributes:

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import re
 import struct
-from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import ClassVar
 
 from tosser.address import Address
+from tosser.discreet import Discreet
 from tosser.errors import PacketError
 from tosser.reason import Reason
 
@@ -45,8 +46,7 @@ class PacketType(StrEnum):
     """FSC-0045: zones, points and domains, no date."""
 
 
-@dataclass(frozen=True, slots=True)
-class PacketHeader:
+class PacketHeader(Discreet, frozen=True):
     """What a packet says about itself.
 
     Attributes:
@@ -64,10 +64,12 @@ class PacketHeader:
             be told: in the other types, and when the sender is no point.
     """
 
+    HIDDEN: ClassVar = frozenset({"password"})
+
     type: PacketType
     orig: Address
     dest: Address
-    password: bytes = field(default=b"", repr=False)
+    password: bytes = b""
     created: datetime | None = None
     product: int = 0
     revision: tuple[int, int] = (0, 0)

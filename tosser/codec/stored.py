@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,8 +21,7 @@ class MessageKind(StrEnum):
     NETMAIL = "netmail"
 
 
-@dataclass(slots=True)
-class BaseMessage:
+class BaseMessage(Struct):
     """One message on its way into a base, or read back from one.
 
     Attributes:

@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import struct
 import zlib
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
+from msgspec import Struct
+
+from tosser.discreet import Discreet
 from tosser.errors import FormatError
 
 if TYPE_CHECKING:
@@ -47,8 +49,7 @@ _END = struct.Struct("<I4H2IH")
 _LOCAL_MARK, _CENTRAL_MARK, _END_MARK = 0x04034B50, 0x02014B50, 0x06054B50
 
 
-@dataclass(frozen=True, slots=True)
-class ZipMember:
+class ZipMember(Discreet, frozen=True):
     """A member ready to be written.
 
     Attributes:
@@ -60,11 +61,13 @@ class ZipMember:
         stamp: time and date, each in the 16 bits of MS-DOS.
     """
 
+    HIDDEN: ClassVar = frozenset({"data"})
+
     name: bytes
     method: int
     crc: int
     size: int
-    data: bytes = field(repr=False)
+    data: bytes
     stamp: tuple[int, int]
 
     @property
@@ -101,8 +104,7 @@ def deflate(data: bytes, level: int) -> bytes:
     return packer.compress(data) + packer.flush()
 
 
-@dataclass(frozen=True, slots=True)
-class Directory:
+class Directory(Struct, frozen=True):
     """Where the central directory of an archive is.
 
     Attributes:

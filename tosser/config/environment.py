@@ -9,9 +9,10 @@ from __future__ import annotations
 import os
 import shutil
 import stat
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from tosser.config.world import build_rulebook
 from tosser.rules.network import StoreKind
@@ -25,8 +26,7 @@ WORK_DIRECTORY = ".tosser"
 """Name of the directory in each inbound where claimed files are worked on."""
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(Struct, frozen=True):
     """Something about this machine that a sysop should know.
 
     Attributes:

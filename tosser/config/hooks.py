@@ -2,8 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator, Field, PlainValidator, SecretStr, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
@@ -12,6 +11,7 @@ from tosser.config.complaint import Complaint, Gaps, suggest
 from tosser.config.section import Section, duration
 from tosser.config.source import Location
 from tosser.config.values import SECRET_ERROR, Count, Duration, Line, PathValue, at_least, parse_endpoint, refuse
+from tosser.discreet import Discreet
 from tosser.rules.hooks import Hook, Webhook
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,31}")
@@ -23,14 +23,15 @@ _OURS = frozenset({"host", "content-type", "content-length", "connection", "tran
 """Headers that we write, or that would change what the request means."""
 
 
-@dataclass(frozen=True, slots=True)
-class Url:
+class Url(Discreet, frozen=True):
     """Where to post to; path and query may hold a secret."""
+
+    HIDDEN: ClassVar = frozenset({"target"})
 
     host: str
     port: int
     tls: bool
-    target: str = field(repr=False)
+    target: str
 
 
 def _check_name(value: str) -> str:

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import glob
 import os
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 from tosser.config.source import BROKEN, Entry, Node, dotted, read_document
 from tosser.errors import ConfigProblem
@@ -25,8 +26,7 @@ _DEEPEST = 16
 """Files that may include one another in a row."""
 
 
-@dataclass(slots=True)
-class Tree:
+class Tree(Struct):
     """The whole configuration as read.
 
     Attributes:
@@ -47,8 +47,7 @@ def read_tree(path: Path, environ: Mapping[str, str]) -> Tree:
     return Tree(None if reader.unreadable else root, tuple(reader.files), reader.problems)
 
 
-@dataclass(slots=True)
-class _Reader:
+class _Reader(Struct):
     environ: Mapping[str, str]
     files: list[str] = field(default_factory=list)
     problems: list[ConfigProblem] = field(default_factory=list)

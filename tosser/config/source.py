@@ -8,12 +8,11 @@ problem needs one, so a good file costs one pass.
 
 from __future__ import annotations
 
-import re
 import stat
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
 import yaml
+from msgspec import Struct, field
 from yaml.events import (
     AliasEvent,
     MappingEndEvent,
@@ -22,6 +21,7 @@ from yaml.events import (
     SequenceEndEvent,
     StreamEndEvent,
 )
+from yaml.reader import Reader
 
 from tosser.config.scalars import Scalar, ScalarError, check_unicode, resolve_plain, resolve_tagged
 from tosser.config.secret import read_secret
@@ -41,8 +41,7 @@ _LONGEST_SHOWN = 64
 """Characters of a key that are repeated in a problem."""
 _MOST_ALIASED = 1_000_000
 _SECRET_TAGS = frozenset({"!env", "!file"})
-_STRANGE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
-"""Characters that may not stand in a YAML stream (section 5.1), and byte order marks that are not at its start."""
+_BYTE_ORDER_MARK = "\ufeff"
 _TOO_DEEP = f"nested deeper than {_DEEPEST} levels"
 _COLLECTION_TAGS = frozenset({None, "!", "tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"})
 
@@ -60,8 +59,7 @@ BROKEN: Final = _Broken()
 """The one `_Broken`; compare with ``is``."""
 
 
-@dataclass(slots=True)
-class Node:
+class Node(Struct):
     """One value of the document. Shared where an alias repeats it, hence never changed once built."""
 
     value: dict[str, Entry] | list[Node] | Scalar | SecretStr | _Broken
@@ -74,16 +72,14 @@ class Node:
         return f"{self.file}:{self.mark.line + 1}:{self.mark.column + 1}"
 
 
-@dataclass(slots=True)
-class Entry:
+class Entry(Struct):
     """The value under one key of a mapping, and where the key stands."""
 
     key_mark: Mark
     node: Node
 
 
-@dataclass(slots=True)
-class Document:
+class Document(Struct):
     """What one file held.
 
     Attributes:
@@ -109,10 +105,11 @@ def read_document(path: Path, environ: Mapping[str, str]) -> Document:
         what = f"not UTF-8: byte 0x{error.object[error.start]:02x}; save the file in UTF-8"
         document.problems.append(ConfigProblem(str(path), line, column, "", what))
         return document
-    strange = _STRANGE.search(text)
-    if strange:
-        line, column = text.count("\n", 0, strange.start()) + 1, strange.start() - text.rfind("\n", 0, strange.start())
-        what = f"not YAML: the character U+{ord(strange[0]):04X} is not allowed"
+    strange = Reader.NON_PRINTABLE.search(text)
+    at = strange.start() if strange else text.find(_BYTE_ORDER_MARK)
+    if at >= 0:
+        line, column = text.count("\n", 0, at) + 1, at - text.rfind("\n", 0, at)
+        what = f"not YAML: the character U+{ord(text[at]):04X} is not allowed"
         document.problems.append(ConfigProblem(str(path), line, column, "", what))
         return document
     try:

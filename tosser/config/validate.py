@@ -8,10 +8,11 @@ what only follows from another mistake.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, replace
 from types import NoneType
 from typing import TYPE_CHECKING, Final, cast, get_args, get_origin
 
+from msgspec import Struct, field
+from msgspec.structs import replace
 from pydantic import SecretStr, ValidationError
 
 from tosser.config.complaint import Complaint, Gaps, hint_for, nearest
@@ -62,8 +63,7 @@ class _Dropped:
 _DROPPED: Final = _Dropped()
 
 
-@dataclass(slots=True)
-class Outcome:
+class Outcome(Struct):
     """What became of the raw document.
 
     Attributes:

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import math
 import os
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 from urllib.parse import quote
+
+from msgspec.structs import replace
 
 from tosser.address import Address
 from tosser.codec.packet_header import PacketType
@@ -48,7 +49,6 @@ def base_name(tag: str) -> str:
     return f"%2E{name[1:]}" if name.startswith(".") else name
 
 
-@dataclass(slots=True)
 class World:
     """The world of one configuration, built as it is made.
 
@@ -59,30 +59,25 @@ class World:
         rulebook: what fits.
     """
 
-    config: Config
-    gaps: Gaps = field(default_factory=Gaps)
-    complaints: list[Complaint] = field(default_factory=list)
-    rulebook: Rulebook = field(init=False)
-    _networks: dict[str, Network] = field(default_factory=dict)
-    _own: dict[Address, Location] = field(default_factory=dict)
-    _links: dict[Address, Link] = field(default_factory=dict)
-    _systems: dict[Address, list[Link | None]] = field(default_factory=dict)
-    """Links by address without domain; ``None`` stands for one that is known but could not be placed in a network."""
-    _others: list[tuple[Address, Address, Location]] = field(default_factory=list)
-    """Links that are another link too, which may follow later: address, the other one, where that stands."""
-    _places: dict[Address, Location] = field(default_factory=dict)
-    _areas: dict[tuple[str, str], Area] = field(default_factory=dict)
-    _tags: dict[tuple[str, str], Location] = field(default_factory=dict)
-    _paths: dict[str, Location] = field(default_factory=dict)
-    _bases: str = field(init=False)
-
-    def __post_init__(self) -> None:
-        config = self.config
+    def __init__(self, config: Config, gaps: Gaps | None = None) -> None:
+        self.config = config
+        self.gaps = gaps or Gaps()
+        self.complaints: list[Complaint] = []
+        self._networks: dict[str, Network] = {}
+        self._own: dict[Address, Location] = {}
+        self._links: dict[Address, Link] = {}
+        self._others: list[tuple[Address, Address, Location]] = []  # links that are another one, which may follow later
+        self._places: dict[Address, Location] = {}
+        self._areas: dict[tuple[str, str], Area] = {}
+        self._tags: dict[tuple[str, str], Location] = {}
+        self._paths: dict[str, Location] = {}
         self._bases = str(config.paths.bases)
         for name, network in config.networks.items():
             self._add_network(name, network)
         self._compare_networks()
-        self._systems = {system: [None] for text in self.gaps.texts if (system := _system_in(text))}
+        self._systems: dict[Address, list[Link | None]] = {
+            system: [None] for text in self.gaps.texts if (system := _system_in(text))
+        }
         for index, link in enumerate(config.links):
             self._add_link(link, ("links", index))
         self._join_systems()

@@ -11,10 +11,10 @@ import asyncio
 import json
 import time
 from collections import Counter
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import structlog
+from msgspec.structs import replace
 
 from tosser.daemon.conditions import COMMANDS
 from tosser.daemon.drafting import choose_place, draft, file_name

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from tosser.address import Address
 from tosser.config.values import SyncMode
@@ -27,8 +29,7 @@ if TYPE_CHECKING:
     from tosser.state.state import State
 
 
-@dataclass(frozen=True, slots=True)
-class Queue:
+class Queue(Struct, frozen=True):
     """What waits for one system.
 
     Attributes:

@@ -5,10 +5,12 @@ Everything is checked before anything is written: place, names, character set, l
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from tosser.address import Address
 from tosser.codec.charset import charset_named, decide_charset, decode, encode
@@ -35,8 +37,7 @@ _ROOM = 4096
 """Bytes of a text that are left for the lines around it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """Where a message goes.
 
     Attributes:
@@ -65,8 +66,7 @@ class Place:
         return f"area {self.area.tag}" if self.area else "the netmail base"
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
+class Draft(Struct, frozen=True):
     """Messages that can be posted as they are, once they have their serial numbers.
 
     Attributes:

@@ -9,10 +9,12 @@ import fnmatch
 import io
 import os
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from tosser.codec.bundle import HEAD_SIZE, ArchiveType, identify
 from tosser.codec.nodelist_header import date_of, is_day_numbered, is_named_packed, parse_header
@@ -30,8 +32,7 @@ _PACKED_LIMITS = ArchiveLimits(members=100, member_bytes=_LARGEST, total_bytes=_
 _LONGEST_HEADER = 1024
 
 
-@dataclass(frozen=True, slots=True)
-class ListFile:
+class ListFile(Struct, frozen=True):
     """A file that may be the list.
 
     Attributes:

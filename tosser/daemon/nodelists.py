@@ -7,8 +7,9 @@ after a start or a reload the next older file is taken.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from tosser.codec.nodelist import Nodelist
 from tosser.codec.nodelist_lines import parse_list
@@ -32,8 +33,7 @@ _MOST_TRIED = 5
 """So many files of one list are tried, the newest first, before none can be read."""
 
 
-@dataclass(frozen=True, slots=True)
-class ListSource:
+class ListSource(Struct, frozen=True):
     """One list as the configuration has it.
 
     Attributes:
@@ -55,8 +55,7 @@ class ListSource:
     check_crc: bool
 
 
-@dataclass(frozen=True, slots=True)
-class LoadedList:
+class LoadedList(Struct, frozen=True):
     """One list in force.
 
     Attributes:
@@ -68,8 +67,7 @@ class LoadedList:
     parsed: ParsedList
 
 
-@dataclass(slots=True)
-class WatchedList:
+class WatchedList(Struct):
     """One list of the configuration, and what is in force of it.
 
     Attributes:
@@ -80,7 +78,7 @@ class WatchedList:
     """
 
     source: ListSource
-    archivers: Mapping[ArchiveType, Archiver] = field(repr=False)
+    archivers: Mapping[ArchiveType, Archiver]
     loaded: LoadedList | None = None
     trouble: str = ""
     _seen: list[ListFile] | None = None

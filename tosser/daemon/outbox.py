@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from tosser.address import Address
 from tosser.daemon.conditions import told
@@ -24,8 +25,7 @@ if TYPE_CHECKING:
     from tosser.state.totals import AreaTotals, LinkTotals
 
 
-@dataclass(frozen=True, slots=True)
-class StateOfTopic:
+class StateOfTopic(Struct, frozen=True):
     """A retained event whose present version the broker does not have."""
 
     topic: str

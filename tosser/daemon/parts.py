@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import structlog
+from msgspec import Struct
 
 from tosser import __version__, disk
 from tosser.config.commands import command_rules
@@ -67,8 +67,7 @@ _ENVELOPE = 65536
 """Bytes of a request by MQTT that are left for all that is not its payload."""
 
 
-@dataclass(frozen=True, slots=True)
-class Parts:
+class Parts(Struct, frozen=True):
     """What works under one configuration."""
 
     rules: Rulebook

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 if TYPE_CHECKING:
     from tosser.reason import FileState
 
 
-@dataclass(slots=True)
-class PassReport:
+class PassReport(Struct):
     """What one pass over the inbounds came to.
 
     Attributes:

@@ -10,10 +10,11 @@ from __future__ import annotations
 import time
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import structlog
+from msgspec import Struct
+from msgspec.structs import replace
 
 from tosser.daemon.logs import tell
 from tosser.daemon.passes import PassReport
@@ -61,8 +62,7 @@ MAX_PARKED = 16
 """With this many batches waiting for their bases no new input is taken: it is safe where it is."""
 
 
-@dataclass(slots=True)
-class _Unsettled:
+class _Unsettled(Struct):
     """What was written and is not known to be on the disk yet; there is never more than one batch of it."""
 
     work: Work

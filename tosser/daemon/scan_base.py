@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from tosser.codec.jam import JamAttribute
 from tosser.codec.kludge import find_value
@@ -45,8 +47,7 @@ _PORTION = 500
 """Messages that are taken in one transaction."""
 
 
-@dataclass(frozen=True, slots=True)
-class ScanPlace:
+class ScanPlace(Struct, frozen=True):
     """A base that is looked at.
 
     Attributes:
@@ -67,8 +68,7 @@ class ScanPlace:
         return cls(area.tag, area.network, area.path, area)
 
 
-@dataclass(frozen=True, slots=True)
-class ScanSettings:
+class ScanSettings(Struct, frozen=True):
     """How it is done.
 
     Attributes:
@@ -84,8 +84,7 @@ class ScanSettings:
     synced: bool
 
 
-@dataclass(frozen=True, slots=True)
-class ScanOptions:
+class ScanOptions(Struct, frozen=True):
     """What a person may ask for beyond what is done anyway.
 
     Attributes:
@@ -103,8 +102,7 @@ class ScanOptions:
     wait: float = LINK_WAIT
 
 
-@dataclass(slots=True)
-class ScanReport:
+class ScanReport(Struct):
     """What a look at one base came to.
 
     Attributes:

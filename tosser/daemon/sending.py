@@ -6,12 +6,12 @@ configuration keeps what is staged for it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import structlog
+from msgspec import Struct, field
 
 from tosser.address import Address
 from tosser.daemon.conditions import CLOCK
@@ -36,8 +36,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 
-@dataclass(slots=True)
-class ShipmentReport:
+class ShipmentReport(Struct):
     """What one round of shipping came to.
 
     Attributes:
@@ -51,8 +50,7 @@ class ShipmentReport:
     failed: list[str] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
-class Outgoing:
+class Outgoing(Struct, frozen=True):
     """The outbound.
 
     Attributes:
@@ -64,8 +62,7 @@ class Outgoing:
     shipper: Shipper
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(Struct, frozen=True):
     """How a link stands: what waits for it, whether it gets nothing for now, and whether nothing is tossed from it."""
 
     files: int = 0

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import structlog
+from msgspec import Struct
 
 from tosser import disk
 from tosser.errors import StoreError, StoreLocked
@@ -29,8 +29,7 @@ SHOWN = 3
 """Message bases named in a sentence about those that batches wait for."""
 
 
-@dataclass(slots=True)
-class Work:
+class Work(Struct):
     """A decision to be carried out.
 
     Attributes:

@@ -15,11 +15,11 @@ import sys
 import threading
 import time
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import structlog
+from msgspec import Struct, to_builtins
 
 from tosser.errors import StoreError, StoreLocked, TosserError
 from tosser.rules.network import Keep, StoreKind
@@ -54,8 +54,7 @@ WORTH_PACKING = 4
 _LEAST_UNUSED = 64 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Base:
+class Base(Struct, frozen=True):
     """One message base.
 
     Attributes:
@@ -161,8 +160,7 @@ class Linker:
 # --- the nightly round
 
 
-@dataclass(frozen=True, slots=True)
-class Round:
+class Round(Struct, frozen=True):
     """What the nightly round is to do.
 
     Attributes:
@@ -179,7 +177,7 @@ class Round:
 
     def to_json(self) -> bytes:
         """Give the order as the process takes it."""
-        plain = {"state": str(self.state), "bases": [asdict(base) for base in self.bases]}
+        plain = {"state": str(self.state), "bases": [to_builtins(base) for base in self.bases]}
         return json.dumps(plain | {"wait": self.wait, "pack": self.pack}).encode()
 
     @classmethod

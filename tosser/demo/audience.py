@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import aiomqtt
+from msgspec import Struct
 
 from tosser.demo.broker import LOOPBACK
 from tosser.events.topics import Topic
@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
 
-@dataclass(frozen=True, slots=True)
-class Heard:
+class Heard(Struct, frozen=True):
     """One event.
 
     Attributes:

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import io
 import zipfile
-from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
+
+from msgspec import Struct, field
 
 from tosser.address import Address
 from tosser.codec import kludge
@@ -18,6 +19,7 @@ from tosser.codec.kludge import Chrs, Intl, build_kludge
 from tosser.codec.message import build_text
 from tosser.codec.packet import PackedMessage, PacketHeader, PacketType, build_packet
 from tosser.codec.seenby import format_path, format_seen_by
+from tosser.discreet import Discreet
 from tosser.reason import FileState, Reason
 
 if TYPE_CHECKING:
@@ -57,8 +59,7 @@ log: {{format: console}}
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
+class Sample(Discreet, frozen=True):
     """A file for an inbound.
 
     Attributes:
@@ -72,9 +73,11 @@ class Sample:
         inbound: the directory it is dropped into.
     """
 
+    HIDDEN: ClassVar = frozenset({"data"})
+
     name: str
     about: str
-    data: bytes = field(repr=False)
+    data: bytes
     state: FileState
     reason: Reason | None = None
     messages: Mapping[Reason, int] = field(default_factory=dict)
@@ -87,8 +90,7 @@ def configuration(port: int) -> str:
     return _CONFIG.format(secure=SECURE, insecure=INSECURE, port=port, prefix=PREFIX)
 
 
-@dataclass(frozen=True, slots=True)
-class _Hub:
+class _Hub(Struct, frozen=True):
     """A hub of ours: its address, our address, and the password of its packets."""
 
     address: Address
@@ -96,8 +98,7 @@ class _Hub:
     password: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
-class _Letter:
+class _Letter(Struct, frozen=True):
     """One message; its number makes its MSGID, and those of its area name what it answers."""
 
     number: int

@@ -10,10 +10,11 @@ from __future__ import annotations
 import importlib.util
 import json
 import re
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from tosser.events.topics import check_prefix
 
@@ -29,8 +30,7 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 _ESCAPED_BYTES = range(0xDC80, 0xDD00)
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(Struct, frozen=True):
     """One event, ready to be published.
 
     Attributes:
@@ -46,8 +46,7 @@ class Event:
     retain: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
+class Node(Struct, frozen=True):
     """Who speaks: what all events of one tosser have in common.
 
     Attributes:

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import aiomqtt
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
+from tosser.discreet import Discreet
 from tosser.errors import BrokerError
 from tosser.events.client import Connection
 from tosser.events.settings import MqttVersion
@@ -37,8 +37,7 @@ _UNPROMISED = 2 * _AT_ONCE
 _ANSWER_TYPE = "application/json; charset=utf-8"
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Discreet, frozen=True):
     """A request as it came.
 
     Attributes:
@@ -50,8 +49,10 @@ class Request:
         promised: whether the broker waits for that (QoS 1).
     """
 
+    HIDDEN: ClassVar = frozenset({"payload"})
+
     topic: str
-    payload: bytes = field(repr=False)
+    payload: bytes
     answer_topic: str
     correlation: bytes | None
     mid: int

@@ -7,8 +7,9 @@ passwords stand there.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from tosser.events.event import Event, Node, build_event, utc_text
 from tosser.events.topics import Kind, Topic
@@ -21,8 +22,7 @@ if TYPE_CHECKING:
     from tosser.reason import FileState, Reason
 
 
-@dataclass(frozen=True, slots=True)
-class Dated:
+class Dated(Struct, frozen=True):
     """The date of a message.
 
     Attributes:
@@ -44,8 +44,7 @@ class Dated:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Decoded:
+class Decoded(Struct, frozen=True):
     r"""The text of a message, for people.
 
     Attributes:
@@ -63,8 +62,7 @@ class Decoded:
         return {"text": self.text, "charset": {"name": self.charset, "how": self.how}}
 
 
-@dataclass(frozen=True, slots=True)
-class Arrival:
+class Arrival(Struct, frozen=True):
     """How a message came in.
 
     Attributes:

@@ -12,10 +12,10 @@ import asyncio
 import contextlib
 import random
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import structlog
+from msgspec import Struct
 
 from tosser.errors import BrokerError, PublishRefused, StateError
 from tosser.events.client import Connection, tls_context
@@ -46,8 +46,7 @@ _SHORTEST_REST = 1.0
 _log = structlog.get_logger()
 
 
-@dataclass(frozen=True, slots=True)
-class PublisherStatistics:
+class PublisherStatistics(Struct, frozen=True):
     """How the publisher stands.
 
     Attributes:
@@ -69,8 +68,7 @@ class PublisherStatistics:
     last_error: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Status:
+class _Status(Struct, frozen=True):
     """Our own status as a state like others: only where it comes from differs."""
 
     topic: str

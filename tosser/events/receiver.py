@@ -12,10 +12,10 @@ import asyncio
 import random
 import time
 from collections import Counter
-from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 import structlog
+from msgspec.structs import replace
 
 from tosser.errors import BrokerError, PublishRefused, StateError
 from tosser.events.client import tls_context

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from tosser.events.settings import MqttVersion
 from tosser.events.trouble import UNSUPPORTED_VERSION
@@ -22,8 +23,7 @@ _FIRST_SILENCE = 60.0
 _LONGEST_SILENCE = 3600.0
 
 
-@dataclass(frozen=True, slots=True)
-class Retry:
+class Retry(Struct, frozen=True):
     """What to do after a failure.
 
     Attributes:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
+
+from msgspec import Struct
+
+from tosser.discreet import Discreet
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,8 +20,7 @@ class MqttVersion(StrEnum):
     V311 = "3.1.1"
 
 
-@dataclass(frozen=True, slots=True)
-class TlsSettings:
+class TlsSettings(Struct, frozen=True):
     """How the connection is protected; the files are read again at each connect.
 
     Attributes:
@@ -32,8 +34,7 @@ class TlsSettings:
     key: Path | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class MqttSettings:
+class MqttSettings(Discreet, frozen=True):
     """How to reach the broker and how to behave there.
 
     Attributes:
@@ -51,11 +52,13 @@ class MqttSettings:
         timeout: seconds the broker may take to answer a connect, or to acknowledge anything at all.
     """
 
+    HIDDEN: ClassVar = frozenset({"password"})
+
     host: str
     port: int
     client_id: str
     username: str = ""
-    password: str = field(default="", repr=False)
+    password: str = ""
     tls: TlsSettings | None = None
     version: MqttVersion = MqttVersion.V5
     window: int = 20

@@ -6,8 +6,9 @@ null.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from tosser.events.event import Event, Node, build_event, utc_text
 from tosser.events.topics import Kind, Topic
@@ -18,8 +19,7 @@ if TYPE_CHECKING:
     from tosser.address import Address
 
 
-@dataclass(frozen=True, slots=True)
-class LastMessage:
+class LastMessage(Struct, frozen=True):
     """The newest message of an area, in short.
 
     Attributes:
@@ -81,8 +81,7 @@ def area_state_event(
     return build_event(node, topic, "area-state.v1", data, id=id, time=time, subject=f"area/{area}", retain=True)
 
 
-@dataclass(frozen=True, slots=True)
-class LastFile:
+class LastFile(Struct, frozen=True):
     """The last file that went one way between us and a link.
 
     Attributes:

@@ -10,10 +10,11 @@ that `Topic.build` would not have written.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
 from urllib.parse import unquote_to_bytes
+
+from msgspec import Struct
 
 from tosser.address import APPLICANT, Address
 from tosser.errors import FormatError
@@ -46,8 +47,7 @@ ANSWERS = "cmd/answer/"
 _PATTERNS = [(kind, re.compile(re.sub(r"{(\w+)}", r"(?P<\1>[^/]*)", kind.value))) for kind in Kind]
 
 
-@dataclass(frozen=True, slots=True)
-class Topic:
+class Topic(Struct, frozen=True):
     """One topic, taken apart; fields its kind does not have are empty.
 
     Attributes:

@@ -16,8 +16,9 @@ Pure: no clock, no I/O; `tosser.events.publisher` drives it. It keeps these prom
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -34,8 +35,7 @@ _SOON = 5.0
 """A connection lost within these seconds after a refusal was lost because of it."""
 
 
-@dataclass(slots=True, eq=False)
-class Item:
+class Item(Struct, eq=False):
     """One message for the broker.
 
     Attributes:
@@ -58,8 +58,7 @@ class Item:
         return isinstance(self.key, str)
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(Struct, frozen=True):
     """The broker said no.
 
     Attributes:
@@ -77,8 +76,7 @@ class Refusal:
     seq: int | None
 
 
-@dataclass(slots=True)
-class _Hold:
+class _Hold(Struct):
     until: float
     breaks: bool
     """Whether trying the topic costs the connection."""

@@ -13,8 +13,9 @@ import os
 import signal
 import stat
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from tosser.codec.bundle import HEAD_SIZE, ArchiveType, identify
 from tosser.codec.packed_message import skip_usual
@@ -123,8 +124,7 @@ def _walk(descriptor: int, size: int) -> bool:
     return [warning.code for warning in reader.warnings] == [Tolerated.NO_TERMINATOR]
 
 
-@dataclass(slots=True)
-class _Look:
+class _Look(Struct):
     """What we saw of a file when it had last changed.
 
     Attributes:

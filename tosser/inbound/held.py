@@ -8,8 +8,9 @@ file it came in, so holding the same message twice gives one packet.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from tosser import disk
 from tosser.inbound.spool import ClaimedFile, Inbound
@@ -26,8 +27,7 @@ _DROPPED = ".dropped"
 _NAME = re.compile(r"([0-9a-f-]+)\.([a-z-]+)\.pkt", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
-class HeldMessage:
+class HeldMessage(Struct, frozen=True):
     """One netmail that is to be held.
 
     Attributes:
@@ -43,8 +43,7 @@ class HeldMessage:
     packet: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class HeldEntry:
+class HeldEntry(Struct, frozen=True):
     """A netmail that is held.
 
     Attributes:

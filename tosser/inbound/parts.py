@@ -9,8 +9,9 @@ from __future__ import annotations
 import errno
 import io
 import os
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
+
+from msgspec import Struct
 
 from tosser.errors import ArchiveError
 from tosser.reason import Reason
@@ -91,8 +92,7 @@ class Window(io.RawIOBase):
         return done
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(Struct, frozen=True):
     """One member of an archive, whole and checked.
 
     Attributes:

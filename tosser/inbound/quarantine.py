@@ -13,9 +13,11 @@ import os
 import re
 import secrets
 import time
-from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
+
+from msgspec import Struct, to_builtins
+from msgspec.structs import replace
 
 from tosser import disk
 from tosser.codec.bundle import is_bundle_name, is_packet_name
@@ -51,8 +53,7 @@ _JSON_TYPES: dict[str, tuple[type, ...]] = {
 """What stands in the JSON for each type of a field of `Note`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Note:
+class Note(Struct, frozen=True):
     """Why something was set aside, and all that is known of it.
 
     Attributes:
@@ -92,8 +93,7 @@ class Note:
     attempts: int
 
 
-@dataclass(frozen=True, slots=True)
-class Cause:
+class Cause(Struct, frozen=True):
     """Why something is to be set aside; the attributes are those of `Note`."""
 
     state: FileState
@@ -243,7 +243,7 @@ class Quarantine:
         for other in set(_DIRECTORIES.values()) - {directory.name}:
             for path in _belonging(self._root / other, note.id):
                 disk.unlink(path)
-        text = json.dumps(asdict(note), indent=1)
+        text = json.dumps(to_builtins(note), indent=1)
         disk.write_whole(directory / f"{note.id}.json", [text.encode("ascii"), b"\n"])
         return directory / f"{note.id}.data"
 
@@ -318,10 +318,10 @@ def _parse_note(text: bytes) -> Note:
     except RecursionError:
         raise ValueError("nested too deep") from None
     values = {}
-    for field in fields(Note):
-        values[field.name] = raw[field.name]
-        if not isinstance(values[field.name], _JSON_TYPES[str(field.type)]):
-            raise TypeError(f"{field.name} is {values[field.name]!r}")
+    for name, annotation in Note.__annotations__.items():
+        values[name] = raw[name]
+        if not isinstance(values[name], _JSON_TYPES[annotation]):
+            raise TypeError(f"{name} is {values[name]!r}")
     return Note(**values | {"state": FileState(values["state"]), "reason": Reason(values["reason"])})
 
 

@@ -7,9 +7,10 @@ their end and then read again in parts, so that memory stays bounded and nothing
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from tosser.codec.message import split_text
 from tosser.codec.packet import HEADER_SIZE, PacketLimits, PacketReader, parse_packet, parse_packet_header
@@ -39,8 +40,7 @@ BATCH_BYTES = 8 * 1024 * 1024
 """A batch is also cut at so many bytes of text: taken apart and put together again they take several times as much."""
 
 
-@dataclass(frozen=True, slots=True)
-class ReadingLimits:
+class ReadingLimits(Struct, frozen=True):
     """Bounds on what is read.
 
     Attributes:
@@ -54,8 +54,7 @@ class ReadingLimits:
     archive: ArchiveLimits
 
 
-@dataclass(frozen=True, slots=True)
-class _OpenPacket:
+class _OpenPacket(Struct, frozen=True):
     """A packet that has parsed to its end."""
 
     header: PacketHeader

@@ -15,8 +15,9 @@ import threading
 import time
 from collections import deque
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from tosser import disk
 from tosser.codec.bundle import ignored_name, is_bundle_name, is_packet_name
@@ -42,8 +43,7 @@ _RETRY_AFTER = 60.0
 """Seconds until a file that could not be claimed is tried again."""
 
 
-@dataclass(frozen=True, slots=True)
-class Inbound:
+class Inbound(Struct, frozen=True):
     """A directory that a mailer puts files in.
 
     Attributes:
@@ -61,8 +61,7 @@ class Inbound:
     stored: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(Struct, frozen=True):
     """A file in an inbound that is named as a packet or a bundle.
 
     Attributes:
@@ -83,8 +82,7 @@ class Candidate:
         return self.inbound.path / self.name
 
 
-@dataclass(frozen=True, slots=True)
-class ClaimedFile:
+class ClaimedFile(Struct, frozen=True):
     """A file that is ours to toss.
 
     Attributes:
@@ -104,8 +102,7 @@ class ClaimedFile:
     mtime: float
 
 
-@dataclass(frozen=True, slots=True)
-class HeldFile:
+class HeldFile(Struct, frozen=True):
     """A claimed file that waits because its link is on hold.
 
     Attributes:
@@ -117,8 +114,7 @@ class HeldFile:
     file: ClaimedFile
 
 
-@dataclass(frozen=True, slots=True)
-class Scan:
+class Scan(Struct, frozen=True):
     """What one look at all inbounds found.
 
     Attributes:

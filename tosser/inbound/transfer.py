@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import marshal
 import pickle
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
 
 from tosser.codec.jam_message import JamRecord
 from tosser.codec.message import MessageText

@@ -10,9 +10,10 @@ import json
 import resource
 import subprocess
 import sys
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec.structs import asdict
 
 from tosser.codec.bundle import ArchiveType
 from tosser.inbound.unpack import ArchiveLimits, Archiver

@@ -14,10 +14,12 @@ import re
 import stat
 import tempfile
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, ClassVar
+
+from msgspec import Struct
 
 from tosser.codec.bundle import HEAD_SIZE, ArchiveType, identify, is_packet_name
+from tosser.discreet import Discreet
 from tosser.errors import ArchiveError
 from tosser.inbound.external import run_archiver
 from tosser.inbound.parts import Sink, part_of
@@ -36,8 +38,7 @@ _LONGEST_NAME = 200
 _IN_PROCESS = frozenset({ArchiveType.ZIP, ArchiveType.GZIP, ArchiveType.TAR})
 
 
-@dataclass(frozen=True, slots=True)
-class ArchiveLimits:
+class ArchiveLimits(Struct, frozen=True):
     """Bounds on archives; a bundle that passes one is refused whole.
 
     Attributes:
@@ -53,8 +54,7 @@ class ArchiveLimits:
     ratio: int = 250
 
 
-@dataclass(frozen=True, slots=True)
-class Archiver:
+class Archiver(Struct, frozen=True):
     """A program that unpacks a foreign archive format.
 
     Attributes:
@@ -69,8 +69,7 @@ class Archiver:
     timeout: float
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+class Member(Discreet, frozen=True):
     """One packet of a file, or what should have been one.
 
     Attributes:
@@ -80,10 +79,12 @@ class Member:
         open: opens its bytes for reading, as often as wanted while `open_members` is in force.
     """
 
+    HIDDEN: ClassVar = frozenset({"open"})
+
     name: str
     size: int
     problem: ArchiveError | None
-    open: Callable[[], BinaryIO] = field(repr=False, compare=False)
+    open: Callable[[], BinaryIO]
 
 
 @contextmanager

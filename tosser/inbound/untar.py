@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 import zlib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from tosser.codec.bundle import is_unsafe_member
 from tosser.errors import ArchiveError
@@ -44,8 +45,7 @@ _TYPE_AT = 156
 _CHECKSUM = slice(148, 156)
 
 
-@dataclass(slots=True)
-class _Header:
+class _Header(Struct):
     name: str
     size: int
     type: int

@@ -10,11 +10,11 @@ from __future__ import annotations
 import asyncio
 import os
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import structlog
 from asyncinotify import Inotify, Mask
+from msgspec import Struct
 
 from tosser.codec.bundle import ignored_name
 from tosser.inbound.mounts import is_remote
@@ -49,8 +49,7 @@ BASES = Watched(_MASK | Mask.MODIFY, "bases_not_watched", "bases_watched_again",
 """``MODIFY`` because other programs keep a base open after they have written to it."""
 
 
-@dataclass(slots=True)
-class _Directory:
+class _Directory(Struct):
     """One inbound.
 
     Attributes:

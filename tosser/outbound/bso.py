@@ -10,8 +10,9 @@ from __future__ import annotations
 import os
 import re
 import stat
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from tosser.address import Address
 from tosser.codec.flow import (
@@ -33,8 +34,7 @@ if TYPE_CHECKING:
 _DOMAIN = re.compile(r"[a-z0-9_~-]{1,31}", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
-class DomainRoot:
+class DomainRoot(Struct, frozen=True):
     """Where the outbound of a domain is.
 
     Attributes:
@@ -46,8 +46,7 @@ class DomainRoot:
     zone: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Backlog:
+class Backlog(Struct, frozen=True):
     """What waits for a system.
 
     Attributes:

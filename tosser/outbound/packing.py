@@ -8,8 +8,9 @@ is well.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
+
+from msgspec import Struct, field
 
 from tosser import disk
 from tosser.outbound.places import temporary
@@ -23,8 +24,7 @@ if TYPE_CHECKING:
     from tosser.rules.shipping import StagedPacket
 
 
-@dataclass(slots=True)
-class Shipment:
+class Shipment(Struct):
     """A bundle, or a packet on its own, that is whole beside its place, or will be.
 
     Attributes:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 from tosser.codec.bundle import bundle_base, next_bundle_name, time_stamp_bundle_name
 from tosser.outbound.sharing import file_mode
@@ -43,8 +44,7 @@ def local_time(moment: float) -> datetime:
     return datetime.fromtimestamp(moment, UTC).astimezone()
 
 
-@dataclass(slots=True)
-class Place:
+class Place(Struct):
     """A directory that takes bundles of a link, as it was found.
 
     Attributes:

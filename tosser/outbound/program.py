@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 import shutil
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from tosser import disk
 from tosser.codec.bundle import HEAD_SIZE, ArchiveType, identify
@@ -33,8 +34,7 @@ _OVERHEAD = 512
 """Bytes by which a packet that cannot be packed may make an archive larger than its own size."""
 
 
-@dataclass(frozen=True, slots=True)
-class PackProgram:
+class PackProgram(Struct, frozen=True):
     """A program that packs.
 
     Attributes:

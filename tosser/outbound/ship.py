@@ -20,10 +20,12 @@ import os
 import threading
 import time
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass, field, replace
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from tosser import disk
 from tosser.codec.flow import Flavour, bso_stem
@@ -83,8 +85,7 @@ class Register(Protocol):
         """Forget files that flow files name."""
 
 
-@dataclass(slots=True)
-class ShipReport:
+class ShipReport(Struct):
     """What shipping to one link came to.
 
     Attributes:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,8 +20,7 @@ class Bounces(StrEnum):
     ALL = "all"
 
 
-@dataclass(frozen=True, slots=True)
-class Robot:
+class Robot(Struct, frozen=True):
     """Who takes netmail that is addressed to a name here.
 
     Attributes:
@@ -36,8 +36,7 @@ class Robot:
     insecure: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class AnswerRules:
+class AnswerRules(Struct, frozen=True):
     """What is answered.
 
     Attributes:

@@ -6,8 +6,9 @@ with ``@``.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from tosser.codec.charset import decide_charset
 from tosser.codec.kludge import build_kludge, build_product_id, find_value
@@ -48,8 +49,7 @@ _LONGEST_LINE = 200
 _MOST_VIA_LINES = 100
 
 
-@dataclass(frozen=True, slots=True)
-class _Original:
+class _Original(Struct, frozen=True):
     """The message that is answered."""
 
     packed: PackedMessage

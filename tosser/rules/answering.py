@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 from tosser.address import Address
 from tosser.codec.kludge import find_value, parse_flags
@@ -81,8 +82,7 @@ class Withheld(StrEnum):
     TOTAL_LIMIT = "total-limit"
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """An answer to one message.
 
     Attributes:
@@ -111,8 +111,7 @@ class Answer:
         return str(self.to.boss)
 
 
-@dataclass(frozen=True, slots=True)
-class HandOver:
+class HandOver(Struct, frozen=True):
     """A message for a robot that is a program.
 
     Attributes:
@@ -128,8 +127,7 @@ class HandOver:
     index: int
 
 
-@dataclass(slots=True)
-class Answered:
+class Answered(Struct):
     """What was answered before.
 
     Attributes:
@@ -143,8 +141,7 @@ class Answered:
     totals: Counter[str] = field(default_factory=Counter)
 
 
-@dataclass(slots=True)
-class Wanted:
+class Wanted(Struct):
     """What a batch asks for."""
 
     answers: list[Answer] = field(default_factory=list)

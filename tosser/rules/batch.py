@@ -7,10 +7,11 @@ never the readable front of a damaged packet.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tosser.rules.network import InboundClass  # noqa: TC001 - the journal resolves annotations at run time (pydantic)
+from msgspec import Struct, field
+
+from tosser.rules.network import InboundClass  # noqa: TC001 - the journal resolves annotations at run time (msgspec)
 
 if TYPE_CHECKING:
     from tosser.codec.jam_message import JamRecord
@@ -19,8 +20,7 @@ if TYPE_CHECKING:
     from tosser.reason import Reason
 
 
-@dataclass(frozen=True, slots=True)
-class FileIn:
+class FileIn(Struct, frozen=True):
     """One claimed inbound file.
 
     Attributes:
@@ -44,8 +44,7 @@ class FileIn:
     stored: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class PacketSummary:
+class PacketSummary(Struct, frozen=True):
     """What a whole packet holds, known before any of its messages is judged."""
 
     messages: int
@@ -54,8 +53,7 @@ class PacketSummary:
     trailing: int = 0
 
 
-@dataclass(slots=True)
-class Piece:
+class Piece(Struct):
     """A run of consecutive messages of one packet.
 
     Attributes:
@@ -85,8 +83,7 @@ class Piece:
         return self.first == 0
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(Struct, frozen=True):
     """A file or a bundle member that cannot be read.
 
     Attributes:
@@ -108,8 +105,7 @@ class Refusal:
     sender: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class FileEnd:
+class FileEnd(Struct, frozen=True):
     """The last piece or refusal of this file has been read.
 
     Attributes:
@@ -123,8 +119,7 @@ class FileEnd:
     packets: int
 
 
-@dataclass(slots=True)
-class Batch:
+class Batch(Struct):
     """All that is decided and applied together, in reading order."""
 
     pieces: list[Piece] = field(default_factory=list)

@@ -10,10 +10,12 @@ import hashlib
 import hmac
 import json
 import re
-from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from msgspec import Struct
+
+from tosser.discreet import Discreet
 from tosser.errors import PostError
 from tosser.reason import PostReason
 from tosser.rules.posting import Wish
@@ -36,8 +38,7 @@ _LONGEST_SHOWN = 40
 """Characters of what is not known that an answer repeats."""
 
 
-@dataclass(frozen=True, slots=True)
-class CommandUser:
+class CommandUser(Discreet, frozen=True):
     """Somebody who may post by MQTT.
 
     Attributes:
@@ -50,8 +51,10 @@ class CommandUser:
         max_per_hour: messages it may post within an hour.
     """
 
+    HIDDEN: ClassVar = frozenset({"token"})
+
     name: str
-    token: str = field(repr=False)
+    token: str
     areas: tuple[str, ...] = ()
     netmail: bool = False
     authors: tuple[str, ...] = ()
@@ -59,8 +62,7 @@ class CommandUser:
     max_per_hour: int = 60
 
 
-@dataclass(frozen=True, slots=True)
-class CommandRules:
+class CommandRules(Struct, frozen=True):
     """What is accepted by MQTT.
 
     Attributes:
@@ -72,8 +74,7 @@ class CommandRules:
     max_request: int
 
 
-@dataclass(frozen=True, slots=True)
-class PostRequest:
+class PostRequest(Discreet, frozen=True):
     """A request to post, as it was read.
 
     Attributes:
@@ -84,9 +85,11 @@ class PostRequest:
         digest: of all of it but the token.
     """
 
+    HIDDEN: ClassVar = frozenset({"token"})
+
     id: str
     user: str
-    token: str = field(repr=False)
+    token: str
     wish: Wish
     digest: bytes
 

@@ -7,12 +7,14 @@ from the same input: verdicts, not messages. The journal keeps it, as JSON, unti
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from tosser.reason import FileState, Reason
 from tosser.rules.answering import Answer, HandOver  # noqa: TC001 - as below
-from tosser.rules.batch import FileIn  # noqa: TC001 - the journal resolves annotations at run time (pydantic)
+from tosser.rules.batch import FileIn  # noqa: TC001 - the journal resolves annotations at run time (msgspec)
 from tosser.rules.dupe import dupe_key, netmail_key
 from tosser.rules.policy import judge_packet
 from tosser.rules.transit import Attachments
@@ -30,14 +32,11 @@ if TYPE_CHECKING:
 
 _REMEMBERED = frozenset({Reason.ACCEPTED, Reason.NETMAIL, Reason.ROUTED})
 """What has got where it should be; what is held has not, and is judged again."""
-NOT_RECORDED = frozenset({"dupe_keys", "trace_keys"})
-"""What of a decision the journal keeps elsewhere, and nobody needs to carry it out."""
 TRACE_KEY_SIZE = 8
 """Bytes by which a message is found again when somebody asks what became of it."""
 
 
-@dataclass(frozen=True, slots=True)
-class PieceDecision:
+class PieceDecision(Struct, frozen=True):
     """The verdicts on one piece.
 
     Attributes:
@@ -59,8 +58,7 @@ class PieceDecision:
     network: str
 
 
-@dataclass(frozen=True, slots=True)
-class SetAside:
+class SetAside(Struct, frozen=True):
     """A file, or a member of one, that is kept instead of tossed (or, for trailing junk, as well as tossed).
 
     Attributes:
@@ -86,8 +84,7 @@ class SetAside:
     tossed: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class FileOutcome:
+class FileOutcome(Struct, frozen=True):
     """The end of one file.
 
     Attributes:
@@ -121,8 +118,7 @@ class FileOutcome:
         return FileState.QUARANTINED if tossed else self.state
 
 
-@dataclass(slots=True)
-class FileProgress:
+class FileProgress(Struct):
     """What earlier batches of a file came to: a file larger than a batch is decided in parts.
 
     Attributes:
@@ -140,8 +136,7 @@ class FileProgress:
     sender: str | None = None
 
 
-@dataclass(slots=True)
-class Decision:
+class Decision(Struct):
     """Everything that is to happen to a batch.
 
     Attributes:
@@ -175,8 +170,7 @@ class Decision:
     trace_keys: bytes = b""
 
 
-@dataclass(slots=True)
-class PreparedBatch:
+class PreparedBatch(Struct):
     """A batch with what is known of it before the dupe history is asked.
 
     Attributes:

@@ -8,10 +8,11 @@ another zone, PATH may mean systems there, and only SEEN-BY counts.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
+
+from msgspec import Struct
 
 from tosser.codec.kludge import find_value
 from tosser.codec.message import origin_address
@@ -59,8 +60,7 @@ _TEXTS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Fate:
+class Fate(Struct, frozen=True):
     """Whether one link gets one message: ``skip`` is ``None`` when it does."""
 
     link: Address

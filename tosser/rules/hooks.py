@@ -5,10 +5,13 @@ A call is made again until it is done, refused or given up. Its event names it: 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from msgspec import Struct, field
+
+from tosser.discreet import Discreet
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -38,8 +41,7 @@ _VARIABLES = {
 """Members of the event's data that a command gets as variables, too."""
 
 
-@dataclass(frozen=True, slots=True)
-class Webhook:
+class Webhook(Discreet, frozen=True):
     """Where events are posted to.
 
     Attributes:
@@ -51,16 +53,17 @@ class Webhook:
         ca: file of certificate authorities to trust instead of the system's; empty for none.
     """
 
+    HIDDEN: ClassVar = frozenset({"target", "headers"})
+
     host: str
     port: int
     tls: bool
-    target: str = field(repr=False)
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    target: str
+    headers: Mapping[str, str] = field(default_factory=dict)
     ca: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Hook:
+class Hook(Struct, frozen=True):
     """What is called for each message of the areas that name it.
 
     Attributes:
@@ -88,8 +91,7 @@ class Fate(StrEnum):
     DROPPED = "dropped"
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(Struct, frozen=True):
     """How one try of a call ended.
 
     Attributes:

@@ -8,8 +8,10 @@ refused.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from tosser.address import Address
 from tosser.codec.kludge import find_intl, find_point
@@ -21,8 +23,7 @@ if TYPE_CHECKING:
     from tosser.rules.network import Rulebook
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
+class Envelope(Struct, frozen=True):
     """The addresses of a netmail.
 
     Attributes:

@@ -5,12 +5,16 @@ Nothing here is validated again: `tosser.config.check` has done that before thes
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from functools import cached_property
+from typing import TYPE_CHECKING, ClassVar
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from tosser.codec.flow import Flavour
 from tosser.codec.packet_header import PacketType
+from tosser.discreet import Discreet
 from tosser.rules.answer_rules import AnswerRules
 from tosser.rules.routing import NetmailPolicy
 
@@ -45,8 +49,7 @@ class SeenByMode(StrEnum):
     TINY = "tiny"
 
 
-@dataclass(frozen=True, slots=True)
-class Keep:
+class Keep(Struct, frozen=True):
     """What a base has to keep when it is purged; nothing stated keeps everything.
 
     Attributes:
@@ -63,8 +66,7 @@ class Keep:
         return self.days is None and self.messages is None
 
 
-@dataclass(frozen=True, slots=True)
-class Network:
+class Network(Struct, frozen=True):
     """One FTN network and our place in it.
 
     Attributes:
@@ -91,8 +93,7 @@ class Network:
         return self.addresses[0]
 
 
-@dataclass(frozen=True, slots=True)
-class Link:
+class Link(Discreet, frozen=True):
     """A system we exchange mail with.
 
     Attributes:
@@ -122,11 +123,13 @@ class Link:
         known: whether it is in the configuration; to others only netmail is sent.
     """
 
+    HIDDEN: ClassVar = frozenset({"packet_password"})
+
     address: Address
     network: str
     name: str
     sysop: str
-    packet_password: bytes = field(repr=False)
+    packet_password: bytes
     our_aka: Address
     paused: bool = False
     same_system_as: Address | None = None
@@ -148,8 +151,7 @@ class Link:
     known: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class AreaLink:
+class AreaLink(Struct, frozen=True):
     """What one link may do in one area."""
 
     read: bool = True
@@ -157,8 +159,7 @@ class AreaLink:
     mandatory: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Area:
+class Area(Struct, frozen=True):
     """One echomail area.
 
     Attributes:
@@ -204,8 +205,7 @@ class Area:
     scan: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class NetmailRules:
+class NetmailRules(Struct, frozen=True):
     """Where netmail is kept, and where it goes.
 
     Attributes:
@@ -231,8 +231,7 @@ class NetmailRules:
     scan: bool = False
 
 
-@dataclass(frozen=True, eq=False)
-class Rulebook:
+class Rulebook(Struct, frozen=True, eq=False, dict=True):
     """Everything a decision needs to know, indexed for look-up.
 
     Attributes:
@@ -250,20 +249,22 @@ class Rulebook:
     netmail: NetmailRules
     sends: bool = True
     nodelist: Directory | None = None
-    _zones: dict[int, list[Network]] = field(init=False, repr=False, compare=False)
-    _links_by_node: dict[tuple[int, int, int], list[Link]] = field(init=False, repr=False, compare=False)
 
-    def __post_init__(self) -> None:
+    @cached_property
+    def _zones(self) -> Mapping[int, Sequence[Network]]:
         zones: dict[int, list[Network]] = {}
         for network in self.networks.values():
             for zone in network.zones:
                 zones.setdefault(zone, []).append(network)
+        return zones
+
+    @cached_property
+    def _links_by_node(self) -> Mapping[tuple[int, int, int], Sequence[Link]]:
         by_node: dict[tuple[int, int, int], list[Link]] = {}
         for link in self.links.values():
             at = link.address
             by_node.setdefault((at.net, at.node, at.point), []).append(link)
-        object.__setattr__(self, "_zones", zones)
-        object.__setattr__(self, "_links_by_node", by_node)
+        return by_node
 
     def with_paused(self, paused: Collection[tuple[str, str]]) -> Rulebook:
         """Give a rulebook in which these links, by network and address without domain, are paused as well."""

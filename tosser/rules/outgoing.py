@@ -8,9 +8,10 @@ allows.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeAlias
+
+from msgspec import Struct, field
 
 from tosser.address import Address
 from tosser.codec.packed_message import build_message_head, forward_tail
@@ -38,8 +39,7 @@ PRODUCT = 0x00FE
 REVISION = (0, 1)
 
 
-@dataclass(slots=True)
-class OutPacket:
+class OutPacket(Struct):
     """A packet for a link.
 
     Attributes:

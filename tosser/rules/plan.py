@@ -6,8 +6,9 @@ again after a crash.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 from tosser.address import Address
 from tosser.codec.ftsdate import parse_date
@@ -42,8 +43,7 @@ REASON_KLUDGE = b"TOSSER-REASON"
 """Control line that says, in the bad area and in the netmail base, why a message is there."""
 
 
-@dataclass(slots=True)
-class Entry:
+class Entry(Struct):
     """One message that is to be stored.
 
     Attributes:
@@ -86,8 +86,7 @@ class Entry:
         return self.piece.messages[self.index][1]
 
 
-@dataclass(slots=True)
-class Plan:
+class Plan(Struct):
     """All that a batch will write.
 
     Attributes:

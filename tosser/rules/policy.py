@@ -7,8 +7,10 @@ password, insecure inbound. A packet is refused whole. Passwords are compared in
 from __future__ import annotations
 
 import hmac
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from tosser.reason import FileState, Reason
 from tosser.rules.network import InboundClass
@@ -26,8 +28,7 @@ _DOMAIN_LENGTH = 8
 """Bytes a type 2.2 header has for a domain (FSC-0045)."""
 
 
-@dataclass(frozen=True, slots=True)
-class PacketVerdict:
+class PacketVerdict(Struct, frozen=True):
     """What is to happen to one packet.
 
     Attributes:

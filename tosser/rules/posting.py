@@ -8,8 +8,9 @@ here: a packet of such messages is put into the post box, and tossed like any pa
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from tosser import __version__
 from tosser.codec.ftsdate import format_date
@@ -49,8 +50,7 @@ _TRANSPORT_LINE = re.compile(rb"(\A|\r)(?:(---)(?=[ \r]|\Z)|( \* )(?=Origin:)|(S
 _DEFUSED = (b"-+-", b" + ", b"SEEN+BY")
 
 
-@dataclass(frozen=True, slots=True)
-class Wish:
+class Wish(Struct, frozen=True):
     """What somebody wants to say, in their words.
 
     Attributes:
@@ -78,8 +78,7 @@ class Wish:
     split: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Post:
+class Post(Struct, frozen=True):
     """A message to be written.
 
     Attributes:

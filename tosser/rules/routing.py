@@ -7,9 +7,10 @@ where that is a link of ours; otherwise the next line is tried. Whoever is told 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
+
+from msgspec import Struct, field
 
 from tosser.address import Address
 from tosser.codec.flow import Flavour
@@ -49,8 +50,7 @@ class Directory(Protocol):
         """Find its hub."""
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
+class Route(Struct, frozen=True):
     """A line of a table.
 
     Attributes:
@@ -64,8 +64,7 @@ class Route:
     flavour: Flavour | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Readdress:
+class Readdress(Struct, frozen=True):
     """Netmail that gets another address, or of which a copy goes to one.
 
     Attributes:
@@ -79,8 +78,7 @@ class Readdress:
     to: Address
 
 
-@dataclass(frozen=True, slots=True)
-class TransitPolicy:
+class TransitPolicy(Struct, frozen=True):
     """Which netmail for other systems may pass.
 
     Attributes:
@@ -96,8 +94,7 @@ class TransitPolicy:
     requests: Requests = Requests.REFUSE
 
 
-@dataclass(frozen=True, slots=True)
-class NetmailPolicy:
+class NetmailPolicy(Struct, frozen=True):
     """All that decides where netmail goes.
 
     Attributes:
@@ -117,8 +114,7 @@ class NetmailPolicy:
     transit: TransitPolicy = field(default_factory=TransitPolicy)
 
 
-@dataclass(frozen=True, slots=True)
-class Onward:
+class Onward(Struct, frozen=True):
     """A netmail on its way to a link.
 
     Attributes:
@@ -136,8 +132,7 @@ class Onward:
     files: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Way:
+class Way(Struct, frozen=True):
     """Where a netmail goes, and why.
 
     Attributes:

@@ -9,8 +9,9 @@ defused, as in every new message of this system, unless an Origin line of the au
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from tosser.address import Address
 from tosser.codec.charset import decide_charset
@@ -52,8 +53,7 @@ _TEARLINE = re.compile(rb"---(?: |\Z)")
 _NAME = re.compile(r"[0-9a-f]{8}-(\d{1,10})\.pkt", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
-class ScanPosition:
+class ScanPosition(Struct, frozen=True):
     """How far a base was looked at.
 
     Attributes:
@@ -75,8 +75,7 @@ NOWHERE = ScanPosition(since=0.0, created=0, next=1, mark=0)
 """Where a base is looked at from that is not there yet, but for the moment."""
 
 
-@dataclass(frozen=True, slots=True)
-class Additions:
+class Additions(Struct, frozen=True):
     """What a message gets that it lacks.
 
     Attributes:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from tosser.codec.flow import Flavour
@@ -26,8 +27,7 @@ class LinkKey(NamedTuple):
         return cls(link.network, str(link.address.without_domain))
 
 
-@dataclass(frozen=True, slots=True)
-class PacketOut:
+class PacketOut(Struct, frozen=True):
     """A packet that a batch made for a link.
 
     Attributes:
@@ -47,8 +47,7 @@ class PacketOut:
     name: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class StagedPacket:
+class StagedPacket(Struct, frozen=True):
     """A packet that waits to be shipped.
 
     Attributes:
@@ -74,8 +73,7 @@ class StagedPacket:
     name: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Placement:
+class Placement(Struct, frozen=True):
     """A bundle, or a packet on its own, that is whole beside its place.
 
     Attributes:
@@ -93,8 +91,7 @@ class Placement:
     boxed: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class BundleName:
+class BundleName(Struct, frozen=True):
     """A bundle whose name is taken.
 
     Attributes:
@@ -110,8 +107,7 @@ class BundleName:
     created: float
 
 
-@dataclass(frozen=True, slots=True)
-class StagedMail:
+class StagedMail(Struct, frozen=True):
     """What waits to be shipped to one link.
 
     Attributes:

@@ -5,8 +5,9 @@ Only packets that prove their sender count (`tosser.rules.policy`), so nobody ca
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from tosser.reason import Reason
 from tosser.rules.shipping import LinkKey
@@ -21,8 +22,7 @@ HOUR = 3600.0
 """Seconds over which messages and duplicates are counted."""
 
 
-@dataclass(frozen=True, slots=True)
-class Intake:
+class Intake(Struct, frozen=True):
     """What came from a link.
 
     Attributes:

@@ -7,8 +7,9 @@ everywhere, and we are added to it once. Points stand in neither, also when we a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from tosser.codec.seenby import format_path, format_seen_by, parse_nodes
 from tosser.rules.network import SeenByMode
@@ -23,8 +24,7 @@ if TYPE_CHECKING:
     from tosser.rules.network import Area, Link
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Group:
+class Group(Struct, frozen=True, eq=False):
     """Recipients of a message whose SEEN-BY and PATH are the same.
 
     Attributes:

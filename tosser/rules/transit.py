@@ -9,8 +9,9 @@ comes back to us is the only copy there is.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from tosser.codec.flow import Flavour
 from tosser.codec.kludge import find_value, find_values, parse_flags, parse_via
@@ -40,8 +41,7 @@ _FLAGGED = b"^#-"
 """Characters in front of a name that say what becomes of the file at the sending side."""
 
 
-@dataclass(frozen=True, slots=True)
-class Fate:
+class Fate(Struct, frozen=True):
     """What becomes of a netmail.
 
     Attributes:

@@ -8,13 +8,14 @@ refused but readable goes to the bad area of its network; a duplicate goes nowhe
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from tosser.address import Address  # noqa: TC001 - the journal resolves annotations at run time (pydantic)
+from msgspec import Struct
+
+from tosser.address import Address  # noqa: TC001 - the journal resolves annotations at run time (msgspec)
 from tosser.codec.ftsdate import parse_date
 from tosser.codec.kludge import find_value
 from tosser.codec.message import origin_address
@@ -61,8 +62,7 @@ class TargetKind(StrEnum):
     NETMAIL = "netmail"
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(Struct, frozen=True):
     """A message base that takes messages.
 
     Attributes:
@@ -80,8 +80,7 @@ class Target:
     path: str
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(Struct, frozen=True):
     """What happens to a message.
 
     Attributes:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from tosser.rules.answering import Answered
 
@@ -15,8 +16,7 @@ if TYPE_CHECKING:
     from tosser.rules.answering import Answer
 
 
-@dataclass(frozen=True, slots=True)
-class RobotMail:
+class RobotMail(Struct, frozen=True):
     """A netmail for a robot that is a program.
 
     Attributes:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from tosser.state import serials, totals
 
@@ -14,8 +15,7 @@ if TYPE_CHECKING:
 _HOUR = 3600.0
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+class Command(Struct, frozen=True):
     """A request that is to be carried out.
 
     Attributes:
@@ -33,8 +33,7 @@ class Command:
     limit: int
 
 
-@dataclass(frozen=True, slots=True)
-class Carried:
+class Carried(Struct, frozen=True):
     """What carrying it out comes to.
 
     Attributes:

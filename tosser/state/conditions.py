@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     import sqlite3
@@ -13,8 +14,7 @@ Told = tuple[str, str, bytes]
 """An event: id, topic, payload."""
 
 
-@dataclass(frozen=True, slots=True)
-class Condition:
+class Condition(Struct, frozen=True):
     """Something that is wrong at this moment.
 
     Attributes:

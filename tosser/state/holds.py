@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from tosser.rules.shipping import LinkKey
 from tosser.rules.storm import HOUR, Intake
@@ -16,8 +17,7 @@ if TYPE_CHECKING:
 _MINUTE = 60
 
 
-@dataclass(frozen=True, slots=True)
-class Hold:
+class Hold(Struct, frozen=True):
     """One link on hold.
 
     Attributes:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from tosser.rules.hooks import Fate
 from tosser.state import totals
@@ -15,8 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
 
-@dataclass(frozen=True, slots=True)
-class HookCall:
+class HookCall(Struct, frozen=True):
     """One call that is to be made: its place in the order, the hook, the id of the event, the event, since when."""
 
     seq: int
@@ -26,8 +26,7 @@ class HookCall:
     created: float
 
 
-@dataclass(frozen=True, slots=True)
-class HookQueue:
+class HookQueue(Struct, frozen=True):
     """How many calls wait for a hook, and since when the oldest of them does (Unix seconds)."""
 
     hook: str

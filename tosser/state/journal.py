@@ -7,13 +7,14 @@ that records its results. What is still here at start-up is carried out again, b
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pydantic import TypeAdapter, ValidationError
+from msgspec import DecodeError, Struct
+from msgspec.json import Decoder, Encoder
+from msgspec.structs import replace
 
 from tosser.errors import StateError
-from tosser.rules.decision import NOT_RECORDED, Decision
+from tosser.rules.decision import Decision
 from tosser.state import answers, dupes, ledger
 from tosser.state.serials import Series, hand_out
 
@@ -21,12 +22,11 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Mapping
 
-DECISION = TypeAdapter(Decision)
-"""Writes and reads decisions; made once, since that takes a while."""
+_ENCODER = Encoder()
+_DECODER = Decoder(Decision)
 
 
-@dataclass(frozen=True, slots=True)
-class OpenBatch:
+class OpenBatch(Struct, frozen=True):
     """A decision that is not yet carried out.
 
     Attributes:
@@ -52,11 +52,10 @@ def commit(
     answers.remember(connection, decision.answers, decision.decided)
     ledger.enter(connection, decision.files)
     ledger.advance(connection, decision.progress)
-    text = DECISION.dump_json(decision, exclude=set(NOT_RECORDED)).decode()
     first = hand_out(connection, Series.PACKETS, packets, decision.decided)
     cursor = connection.execute(
         "INSERT INTO batches (decision, positions, first_packet, packets, keys) VALUES (?, ?, ?, ?, ?)",
-        (text, json.dumps(dict(positions)), first, packets, decision.trace_keys),
+        (write_decision(decision), json.dumps(dict(positions)), first, packets, decision.trace_keys),
     )
     return int(cursor.lastrowid or 0), first
 
@@ -107,7 +106,7 @@ def open_batches(connection: sqlite3.Connection) -> list[OpenBatch]:
         "SELECT id, decision, positions, first_packet, packets FROM batches ORDER BY id"
     ).fetchall()
     return [
-        OpenBatch(batch, _decision(batch, text), json.loads(positions), first, packets)
+        OpenBatch(batch, read_decision(text, batch), json.loads(positions), first, packets)
         for batch, text, positions, first, packets in rows
     ]
 
@@ -118,8 +117,22 @@ def open_bases(connection: sqlite3.Connection) -> set[str]:
     return {path for (positions,) in rows for path, position in json.loads(positions).items() if position}
 
 
-def _decision(batch: int, text: str) -> Decision:
+def write_decision(decision: Decision) -> str:
+    """Write a decision as JSON, but for the keys, which are kept elsewhere and which nobody needs to carry it out."""
+    return _ENCODER.encode(replace(decision, dupe_keys=[], trace_keys=b"")).decode()
+
+
+def read_decision(text: str, batch: int) -> Decision:
+    """Read what `write_decision` wrote.
+
+    Args:
+        text: JSON.
+        batch: for the error.
+
+    Raises:
+        StateError: it is something else.
+    """
     try:
-        return DECISION.validate_json(text)
-    except ValidationError as error:
-        raise StateError(f"batch {batch} in the journal is not what this version of tosser writes") from error
+        return _DECODER.decode(text)
+    except DecodeError as error:
+        raise StateError(f"batch {batch} in the journal is not what this version of tosser writes: {error}") from error

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pydantic import TypeAdapter, ValidationError
+from msgspec import DecodeError, Struct
+from msgspec.json import Decoder, Encoder
 
 from tosser.errors import StateError
 from tosser.reason import FileState, Reason
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
     from tosser.rules.batch import FileIn
 
-_PROGRESS = TypeAdapter(FileProgress)
+_ENCODER = Encoder()
+_PROGRESS = Decoder(FileProgress)
 
 
-@dataclass(frozen=True, slots=True)
-class LedgerEntry:
+class LedgerEntry(Struct, frozen=True):
     """One line of the ledger, for people."""
 
     claim: str
@@ -67,7 +67,7 @@ def advance(connection: sqlite3.Connection, progress: Mapping[str, FileProgress]
     """Note where files that go on in a later batch stand."""
     connection.executemany(
         "UPDATE files SET progress = ? WHERE claim = ?",
-        [(_PROGRESS.dump_json(item).decode(), claim) for claim, item in progress.items()],
+        [(_ENCODER.encode(item).decode(), claim) for claim, item in progress.items()],
     )
 
 
@@ -102,8 +102,8 @@ def progress_of(connection: sqlite3.Connection, claims: Sequence[str]) -> dict[s
         row = connection.execute("SELECT progress FROM files WHERE claim = ?", (claim,)).fetchone()
         if row is not None and row[0] is not None:
             try:
-                found[claim] = _PROGRESS.validate_json(row[0])
-            except ValidationError as error:
+                found[claim] = _PROGRESS.decode(row[0])
+            except DecodeError as error:
                 raise StateError(f"the ledger's progress of file {claim} is not what this version writes") from error
     return found
 

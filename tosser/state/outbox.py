@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     import sqlite3
@@ -15,8 +16,7 @@ MANY_BYTES = 8 * 1024 * 1024
 """Payload taken into memory at once, give or take one event."""
 
 
-@dataclass(frozen=True, slots=True)
-class StoredEvent:
+class StoredEvent(Struct, frozen=True):
     """One event waiting for the broker, which may be to keep it as the last value of its topic."""
 
     seq: int
@@ -26,8 +26,7 @@ class StoredEvent:
     retain: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class RefusedTopic:
+class RefusedTopic(Struct, frozen=True):
     """A topic the broker says no to, and how many events wait for it."""
 
     topic: str

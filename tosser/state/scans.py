@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from tosser.rules.scanning import ScanPosition
 
@@ -13,8 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
 
-@dataclass(frozen=True, slots=True)
-class ScannedMail:
+class ScannedMail(Struct, frozen=True):
     """A message that was found in a base.
 
     Attributes:

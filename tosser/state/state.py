@@ -6,8 +6,9 @@ that it is SQLite or that this process is the only one.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 from tosser.state import (
     answers,
@@ -66,8 +67,7 @@ def ended_well(directory: Path) -> bool:
     return not (directory / f"{DATABASE_NAME}-wal").exists()
 
 
-@dataclass(slots=True)
-class Results:
+class Results(Struct):
     """What carrying out a batch came to; recorded in one transaction.
 
     Attributes:
@@ -95,8 +95,7 @@ class Results:
     finished: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class Overview:
+class Overview(Struct, frozen=True):
     """Everything that is counted, at one moment."""
 
     areas: list[AreaTotals]

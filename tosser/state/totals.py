@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterable, Mapping, Sequence
 
 
-@dataclass(slots=True)
-class AreaTally:
+class AreaTally(Struct):
     """What one batch adds to one area; ``network`` and ``tag`` are empty for netmail."""
 
     network: str
@@ -23,8 +23,7 @@ class AreaTally:
     last: dict[str, Any] | None = None
 
 
-@dataclass(slots=True)
-class LinkTally:
+class LinkTally(Struct):
     """What one batch adds to one link; what goes out is counted when it is shipped."""
 
     address: str
@@ -35,8 +34,7 @@ class LinkTally:
     last_file: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class AreaTotals:
+class AreaTotals(Struct, frozen=True):
     """An area's totals; ``version`` grows with every change."""
 
     network: str
@@ -48,8 +46,7 @@ class AreaTotals:
     version: int
 
 
-@dataclass(frozen=True, slots=True)
-class LinkTotals:
+class LinkTotals(Struct, frozen=True):
     """A link's totals, of what came from it and of what went out to it; ``version`` grows with every change."""
 
     address: str

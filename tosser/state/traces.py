@@ -7,14 +7,12 @@ when somebody asks.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pydantic import ValidationError
+from msgspec import Struct
 
-from tosser.errors import StateError
 from tosser.rules.decision import TRACE_KEY_SIZE
-from tosser.state.journal import DECISION
+from tosser.state.journal import read_decision
 
 if TYPE_CHECKING:
     import sqlite3
@@ -27,8 +25,7 @@ if TYPE_CHECKING:
     from tosser.rules.verdict import Verdict
 
 
-@dataclass(frozen=True, slots=True)
-class TracedPacket:
+class TracedPacket(Struct, frozen=True):
     """A packet that has a message in it.
 
     Attributes:
@@ -46,8 +43,7 @@ class TracedPacket:
     at: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class Trace:
+class Trace(Struct, frozen=True):
     """One message of a batch that is done.
 
     Attributes:
@@ -159,10 +155,7 @@ def _read(
 ) -> Iterator[Trace]:
     query = "SELECT decision, numbers, packets FROM traces WHERE batch = ?"
     text, numbers, packets = connection.execute(query, (batch,)).fetchone()
-    try:
-        decision = DECISION.validate_json(text)
-    except ValidationError as error:
-        raise StateError(f"batch {batch} is not kept as this version of tosser does") from error
+    decision = read_decision(text, batch)
     walk = _Walk(decision, json.loads(numbers), json.loads(packets))
     for place, (piece, index, verdict, number, serials) in enumerate(walk.messages()):
         if place in exact or (place in loose and not verdict.accepted):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Protocol
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from tosser.codec.stored import BaseMessage, MessageKind
 
@@ -15,8 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["BaseMessage", "BasePosition", "MessageBase", "MessageKind"]
 
 
-@dataclass(frozen=True, slots=True)
-class BasePosition:
+class BasePosition(Struct, frozen=True):
     """Where a base ended before an append, recorded so that the append can be finished after a crash.
 
     The names are those of JAM; a base of another format uses what it needs of them. All zero: there was no base.

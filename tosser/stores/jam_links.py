@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import os
 import struct
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
+
+from msgspec import Struct, field
 
 from tosser.codec.jam import (
     DELETED_INDEX_RECORD,
@@ -54,8 +55,7 @@ class Links(NamedTuple):
 _NO_LINKS = Links()
 
 
-@dataclass(slots=True)
-class _Scan:
+class _Scan(Struct):
     """The living messages from a place in the index on, as far as links need them.
 
     Attributes:

@@ -10,8 +10,9 @@ what is left over is only room, and the next packing takes it. ``docs/decisions/
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from tosser.codec.jam import (
     DELETED_INDEX_RECORD,
@@ -39,8 +40,7 @@ _CHUNK = 4 << 20
 """Bytes moved at a time."""
 
 
-@dataclass(frozen=True, slots=True)
-class Packed:
+class Packed(Struct, frozen=True):
     """What a packing came to.
 
     Attributes:
@@ -56,8 +56,7 @@ class Packed:
     after: Sizes
 
 
-@dataclass(slots=True)
-class _Unit:
+class _Unit(Struct):
     """A message as it is moved."""
 
     position: int
@@ -68,8 +67,7 @@ class _Unit:
     text_length: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Layout:
+class _Layout(Struct, frozen=True):
     """Where the living messages of a base are, and how much room they need."""
 
     units: list[_Unit]
@@ -258,8 +256,7 @@ def _chunks(units: Sequence[_Unit]) -> Iterator[list[_Unit]]:
         yield chunk
 
 
-@dataclass(slots=True)
-class _Steps:
+class _Steps(Struct):
     """How far the moving is."""
 
     progress: Progress

@@ -5,8 +5,9 @@ Never touched: messages that are locked, and mail of this system, or on its way 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from tosser.codec.jam import DELETED_INDEX_RECORD, HeaderField, JamAttribute
 from tosser.stores.jam_files import jam_time
@@ -30,8 +31,7 @@ _DAY = 86400
 _OUTGOING = JamAttribute.LOCAL | JamAttribute.INTRANSIT
 
 
-@dataclass(frozen=True, slots=True)
-class Purged:
+class Purged(Struct, frozen=True):
     """What a purge came to.
 
     Attributes:
@@ -45,8 +45,7 @@ class Purged:
     protected: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class _Candidate:
+class _Candidate(Struct, frozen=True):
     position: int
     offset: int
     attribute: int

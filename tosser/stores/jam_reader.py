@@ -7,8 +7,9 @@ wrong. Reading takes no lock; what other programs change meanwhile is seen befor
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
+
+from msgspec import Struct
 
 from tosser.codec.jam import (
     DELETED_INDEX_RECORD,
@@ -45,8 +46,7 @@ _INDEX_READ = 8192
 """Index records read at a time."""
 
 
-@dataclass(slots=True)
-class JamMessage:
+class JamMessage(Struct):
     """One message as it stands in a base.
 
     Attributes:
@@ -74,8 +74,7 @@ class JamMessage:
         return read_message(self.header, self.subfields, self.text, unix_time(self.header.processed))
 
 
-@dataclass(frozen=True, slots=True)
-class Unreadable:
+class Unreadable(Struct, frozen=True):
     """An index record that leads to no message.
 
     Attributes:

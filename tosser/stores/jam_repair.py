@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import fcntl
 import os
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 from tosser import disk
 from tosser.codec.jam import (
@@ -60,8 +61,7 @@ class Damage(StrEnum):
     LAST_READ = "last-read"
 
 
-@dataclass(slots=True)
-class Finding:
+class Finding(Struct):
     """One thing that is wrong.
 
     Attributes:
@@ -156,8 +156,7 @@ def _make_index(files: JamFiles) -> None:
         os.close(descriptor)
 
 
-@dataclass(slots=True)
-class _Inspection:
+class _Inspection(Struct):
     """One way through a base."""
 
     files: JamFiles

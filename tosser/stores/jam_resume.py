@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import os
 from binascii import crc32
-from dataclasses import dataclass, field
 from struct import iter_unpack
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 from tosser.codec.jam import (
     DELETED_INDEX_RECORD,
@@ -36,8 +37,7 @@ if TYPE_CHECKING:
     from tosser.stores.jam_files import JamFiles, Sizes
 
 
-@dataclass(slots=True)
-class Remains:
+class Remains(Struct):
     """What stands in a base from a recorded position on.
 
     Attributes:
@@ -157,8 +157,7 @@ def _rewritten(files: JamFiles, since: BasePosition) -> int:
     return behind - _count_deleted(index)
 
 
-@dataclass(slots=True)
-class _Found:
+class _Found(Struct):
     """A record that was read."""
 
     offset: int

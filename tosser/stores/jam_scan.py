@@ -12,9 +12,11 @@ from __future__ import annotations
 
 import os
 from binascii import crc32
-from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from tosser.codec.jam import (
     DELETED_INDEX_RECORD,
@@ -58,8 +60,7 @@ _NAMES = (SubfieldId.SENDERNAME, SubfieldId.RECEIVERNAME, SubfieldId.SUBJECT)
 _DIGEST_SIZE = 16
 
 
-@dataclass(slots=True)
-class Sightings:
+class Sightings(Struct):
     """What was found in a base.
 
     Attributes:
@@ -79,8 +80,7 @@ class Sightings:
     too_long: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Completion:
+class Completion(Struct, frozen=True):
     """One message that is to be marked as sent.
 
     Attributes:
@@ -112,8 +112,7 @@ def end_of(files: JamFiles, since: float) -> ScanPosition:
     return ScanPosition(since, fixed.created, fixed.base_number + end, (_mark_at(files, end - 1) if end else 0) or 0)
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(Struct, frozen=True):
     """What is looked for.
 
     Attributes:
@@ -308,8 +307,7 @@ def _offset_of(files: JamFiles, message: JamMessage) -> int:
     return parse_index(_index_record(files, message.position))[0].header_offset
 
 
-@dataclass(frozen=True, slots=True)
-class _Change:
+class _Change(Struct, frozen=True):
     """A message as it will be.
 
     Attributes:

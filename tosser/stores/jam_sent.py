@@ -7,8 +7,9 @@ what is not found is left alone. Marking again does nothing.
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias
+
+from msgspec.structs import replace
 
 from tosser.codec.jam import INDEX_RECORD_LENGTH, JamAttribute, build_message_header, parse_index
 from tosser.codec.kludge import find_value

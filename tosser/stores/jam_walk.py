@@ -6,8 +6,9 @@ The caller holds the base locked, or takes it that what others change meanwhile 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from tosser.codec.jam import (
     COUNTERS_OFFSET,
@@ -64,8 +65,7 @@ class Headers:
         return self._block[at : at + length]
 
 
-@dataclass(slots=True)
-class Sight:
+class Sight(Struct):
     """What one record of the index leads to.
 
     Attributes:
