@@ -168,6 +168,23 @@ def test_requests_of_an_earlier_configuration_are_left_alone(broker: Mosquitto) 
     assert desk.asked == [b'{"id": "new"}']
 
 
+def test_the_answer_to_a_subscription_does_not_hide_that_it_is_to_stop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who is cancelled at the moment the broker answers stops all the same; or the daemon would never end."""
+
+    async def main() -> None:
+        inlet = Inlet(settings_for(1883), context=None, signal=asyncio.Event(), largest=LARGEST)
+        answer: asyncio.Future[list[int]] = asyncio.get_running_loop().create_future()
+        monkeypatch.setattr(inlet, "subscribe", lambda *_, **__: asyncio.wait_for(answer, 60))
+        task = asyncio.create_task(inlet.listen(TOPIC))
+        await asyncio.sleep(0)
+        answer.set_result([0])
+        task.cancel()
+        await asyncio.wait({task})
+        assert task.cancelled()
+
+    asyncio.run(main())
+
+
 def test_what_promises_nothing_is_dropped_when_too_much_waits() -> None:
     """Forty requests at QoS 0 wait at most; one at QoS 1 is never dropped: the broker bounds those."""
     careless = [publish(TOPIC, b"%d" % number) for number in range(61)]

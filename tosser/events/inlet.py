@@ -94,6 +94,9 @@ class Inlet(Connection):
         except aiomqtt.MqttError as error:
             self.raise_if_lost()
             raise BrokerError(f"the broker does not answer to our subscription of {topic}") from error
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():  # wait_for of Python 3.11 forgets that when the answer comes, too
+            raise asyncio.CancelledError
         code = reason if isinstance(reason, int) else reason.value
         if code >= FIRST_FAILURE:
             advice = f"let the user of mqtt.username read {topic}"
