@@ -7,6 +7,7 @@ everywhere, and we are added to it once. Points stand in neither, also when we a
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -48,7 +49,7 @@ class Group(Struct, frozen=True, eq=False):
             known = text.seen_by
         elif self.mode is SeenByMode.REDUCED:
             known = text.path
-        return _seen_by[self, known] + _path[self.own, text.path]
+        return _seen_by[self.added, self.stripped, known] + _path[self.own, text.path]
 
 
 def listed_zone(area: Area, sender: Address | None) -> int:
@@ -96,8 +97,10 @@ def _make_group(
     return Group(
         links=tuple(links),
         mode=mode,
-        added=nodes_in(zone, (*getting, *known_as, *came_from, *area.sbadd, *link.sbadd)) | nodes_in(own.zone, [own]),
-        stripped=nodes_in(zone, (*area.sbstrip, *link.sbstrip)),
+        added=_same(
+            nodes_in(zone, (*getting, *known_as, *came_from, *area.sbadd, *link.sbadd)) | nodes_in(own.zone, [own])
+        ),
+        stripped=_same(nodes_in(zone, (*area.sbstrip, *link.sbstrip))),
         own=None if own.point else node_of(own),
     )
 
@@ -107,9 +110,15 @@ def _own(area: Area, link: Link) -> Address:
     return area.aka if link.address.zone == area.aka.zone else link.our_aka
 
 
-def _write_seen_by(asked: tuple[Group, tuple[bytes, ...]]) -> bytes:
-    group, known = asked
-    return _joined(format_seen_by(group.added.union(parse_nodes(known)) - group.stripped))
+@lru_cache(maxsize=1024)
+def _same(nodes: frozenset[Node]) -> frozenset[Node]:
+    """Give the same set for equal sets: those of areas with the same links are compared at once then."""
+    return nodes
+
+
+def _write_seen_by(asked: tuple[frozenset[Node], frozenset[Node], tuple[bytes, ...]]) -> bytes:
+    added, stripped, known = asked
+    return _joined(format_seen_by(added.union(parse_nodes(known)) - stripped))
 
 
 def _write_path(asked: tuple[Node | None, tuple[bytes, ...]]) -> bytes:
@@ -125,5 +134,5 @@ def _joined(lines: Iterable[bytes]) -> bytes:
     return b"".join(line + b"\r" for line in lines)
 
 
-_seen_by = Remembered(_write_seen_by, lambda asked: weigh_lines(asked[1]))
+_seen_by = Remembered(_write_seen_by, lambda asked: weigh_lines(asked[2]))
 _path = Remembered(_write_path, lambda asked: weigh_lines(asked[1]))
