@@ -29,6 +29,9 @@ class FileState(StrEnum):
 class Reason(StrEnum):
     """Why something was set aside, dropped or not delivered."""
 
+    __hash__ = str.__hash__
+    """Each message asks for it several times, and that of `enum.Enum` is written in Python."""
+
     # --- a packet that cannot be read
     HEADER_SHORT = "header-short"
     PACKET_TYPE = "packet-type"

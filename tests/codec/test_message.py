@@ -58,6 +58,7 @@ def test_usual_text() -> None:
         seen_by=(b"1/100 200", b"2/1"),
         path=(b"1/300 100",),
         transit_end=len(HEAD + BODY),
+        usual=True,
     )
 
 

@@ -212,7 +212,10 @@ def _kludge_groups(kludges: Sequence[bytes]) -> tuple[list[bytes], ...]:
     """Sort control lines into the groups of `_LINES`, each as a whole subfield."""
     groups: tuple[list[bytes], ...] = ([], [], [], [], [], [], [])
     for kludge in kludges:
-        if kludge[:_ID_PREFIX_LENGTH] in _ID_PREFIXES or len(kludge) > _CACHED_LENGTH:
+        identifier = _ID_PREFIXES.get(kludge[:_ID_PREFIX_LENGTH])
+        if identifier is not None:
+            group, field = _GROUP[identifier], build_subfield(identifier, kludge[_ID_PREFIX_LENGTH:].strip())
+        elif len(kludge) > _CACHED_LENGTH:
             group, field = _kludge_field(kludge)
         else:
             group, field = _cached_kludge_field(kludge)
@@ -224,9 +227,6 @@ def _kludge_groups(kludges: Sequence[bytes]) -> tuple[list[bytes], ...]:
 
 def _kludge_field(kludge: bytes) -> tuple[int, bytes]:
     """Group and subfield of one control line; an empty field for a line that is never stored."""
-    known = _ID_PREFIXES.get(kludge[:_ID_PREFIX_LENGTH])
-    if known is not None:
-        return _GROUP[known], build_subfield(known, kludge[_ID_PREFIX_LENGTH:].strip())
     match = _KLUDGE.match(kludge)
     if match is not None:
         tag, value = match[1].upper(), match[2].strip()
@@ -278,6 +278,8 @@ def _jam_time(written: datetime | None) -> int | None:
 
 
 def _attribute(message: BaseMessage, flags: Sequence[bytes]) -> int:
+    if message.kind is MessageKind.ECHO and not message.attributes and not message.in_transit:
+        return _ECHO  # as it is for nearly all
     if message.kind is MessageKind.ECHO:
         attribute, words = _ECHO, []
     else:

@@ -73,6 +73,7 @@ class MessageText(Struct):
         transit_end: offset in ``raw`` behind the CR of the Origin line: what is before it is forwarded byte for byte,
             save for an AREA line that is not in the usual form.
         moved: control paragraphs from behind that offset that are to be forwarded in front of SEEN-BY, with 01 and CR.
+        usual: whether what is before that offset is known to be as it must be forwarded.
     """
 
     raw: bytes
@@ -85,6 +86,7 @@ class MessageText(Struct):
     path: tuple[bytes, ...]
     transit_end: int
     moved: bytes = b""
+    usual: bool = False
 
     @property
     def transit(self) -> bytes:
@@ -93,12 +95,9 @@ class MessageText(Struct):
         It begins with the AREA line in the one form that all programs know: with 01, blanks, small letters, or control
         paragraphs before it some of them would take the message for netmail.
         """
-        own = self.raw[: self.transit_end]
-        if self.area is not None and not own.startswith(b"AREA:%b\r" % self.area.encode("latin-1")):
-            own = _with_area_first(self.raw, self.area)
-        if self.moved or not own.endswith(b"\r"):
-            return b"".join((own, b"" if own.endswith(b"\r") else b"\r", self.moved))
-        return own
+        if self.usual:
+            return self.raw[: self.transit_end]
+        return _usual_transit(self)
 
 
 def split_text(raw: bytes) -> MessageText:
@@ -106,9 +105,20 @@ def split_text(raw: bytes) -> MessageText:
     text = clean_text(raw)
     found = _split_usual(text) or _split_any(text)
     if len(text) != len(raw):
-        found.raw = raw
+        found.raw, found.usual = raw, False
         found.transit_end = _raw_offset(raw, text, found.transit_end)
     return found
+
+
+def _usual_transit(text: MessageText) -> bytes:
+    own = text.raw[: text.transit_end]
+    if text.area is not None and not own.startswith(_area_line(text.area)):
+        own = _with_area_first(text.raw, text.area)
+    return b"".join((own, b"" if own.endswith(b"\r") else b"\r", text.moved))
+
+
+def _area_line(area: str) -> bytes:
+    return b"AREA:%b\r" % area.encode("latin-1")
 
 
 def msgid(text: MessageText) -> bytes | None:
@@ -213,9 +223,10 @@ def _split_usual(text: bytes) -> MessageText | None:
     if seen_by is None or path is None or text[path_at - 1] != _CR or text.count(b"\r", end) >= MOST_LINES:
         return None
     tearline = find_tearline(text, body_at, origin + 1)
+    tag = text[5 : start - 1].strip()
     return MessageText(
         text,
-        text[5 : start - 1].strip().decode("latin-1"),
+        tag.decode("latin-1"),
         kludges,
         text[body_at:end],
         text[tearline.start + 3 : tearline.end].strip() if tearline else None,
@@ -223,6 +234,7 @@ def _split_usual(text: bytes) -> MessageText | None:
         seen_by,
         path,
         end,
+        usual=len(tag) == start - 6,
     )
 
 
@@ -246,10 +258,12 @@ _remembered_lines_after = lru_cache(maxsize=2048)(_read_lines_after)
 def _split_any(text: bytes) -> MessageText:
     """Take any text apart that has CR as its only line end."""
     spans, transit_end = layout(text)
-    area = _first(text, spans, PartKind.AREA, b":")
+    tag = _first(text, spans, PartKind.AREA, b":")
+    area = None if tag is None else tag.decode("latin-1")
+    moved = _moved(text, spans, transit_end)
     return MessageText(
         raw=text,
-        area=None if area is None else area.decode("latin-1"),
+        area=area,
         kludges=[text[start + 1 : end].removesuffix(b"\r") for kind, start, end in spans if kind is PartKind.KLUDGE],
         body=b"".join(
             text[start:end]
@@ -261,7 +275,10 @@ def _split_any(text: bytes) -> MessageText:
         seen_by=tuple(_after(text[start:end], b":") for kind, start, end in spans if kind is PartKind.SEEN_BY),
         path=_last_path(text, spans),
         transit_end=transit_end,
-        moved=_moved(text, spans, transit_end),
+        moved=moved,
+        usual=not moved
+        and text.endswith(b"\r", 0, transit_end)
+        and (area is None or text.startswith(_area_line(area), 0, transit_end)),
     )
 
 
@@ -302,7 +319,7 @@ def _with_area_first(raw: bytes, area: str) -> bytes:
     text = clean_text(raw)
     spans, transit_end = layout(text)
     at = next(span for span in spans if span.kind is PartKind.AREA)
-    return b"AREA:%b\r%b%b" % (area.encode("latin-1"), text[: at.start], text[at.end : transit_end])
+    return b"".join((_area_line(area), text[: at.start], text[at.end : transit_end]))
 
 
 def _raw_offset(raw: bytes, text: bytes, offset: int) -> int:

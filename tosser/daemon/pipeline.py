@@ -8,6 +8,7 @@ verdicts, until it succeeds. Recovery after a crash is the same act.
 from __future__ import annotations
 
 import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -361,8 +362,8 @@ class Pipeline:
         for outcome in decision.outcomes:
             self._report.files[outcome.state] += 1
         for piece in decision.pieces:
-            for index in piece.verdicts:
-                self._report.messages[decision.verdicts[index].reason] += 1
+            for index, messages in Counter(piece.verdicts).items():
+                self._report.messages[decision.verdicts[index].reason] += messages
         self._report.set_aside += len(decision.set_aside)
 
     # --- what an earlier pass, or an earlier life, left behind

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import marshal
 import pickle
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from msgspec.structs import replace
 
@@ -20,6 +20,10 @@ from tosser.rules.plan import record_in_advance
 if TYPE_CHECKING:
     from tosser.rules.batch import Batch
 
+_Trail: TypeAlias = "tuple[tuple[bytes, ...], tuple[bytes, ...]]"
+"""SEEN-BY and PATH: the many messages of a batch have few different ones."""
+_Trails: TypeAlias = "dict[_Trail, int]"
+"""Each with its place in the order in which they came up."""
 _PLAIN = 2
 """The version of marshal that does not look for values that occur twice: few do, and looking takes longer."""
 
@@ -32,27 +36,30 @@ def pack_batch(batch: Batch, share: float = 1.0) -> tuple[bytes, bytes]:
         share: of how many of its messages, 0 to 1, the record is to be made in advance.
     """
     light = replace(batch, pieces=[replace(piece, messages=[]) for piece in batch.pieces])
+    trails: _Trails = {}
     heavy = []
     for piece in batch.pieces:
         prepared = round(share * len(piece.messages))
-        records = (record_in_advance(*each) if at < prepared else None for at, each in enumerate(piece.messages))
-        heavy.append([_flatten(*each, record) for each, record in zip(piece.messages, records, strict=True)])
-    return pickle.dumps(light, pickle.HIGHEST_PROTOCOL), marshal.dumps(heavy, _PLAIN)
+        flat = [_flatten(m, text, record_in_advance(m, text), trails) for m, text in piece.messages[:prepared]]
+        flat += [_flatten(m, text, None, trails) for m, text in piece.messages[prepared:]]
+        heavy.append(flat)
+    return pickle.dumps(light, pickle.HIGHEST_PROTOCOL), marshal.dumps((list(trails), heavy), _PLAIN)
 
 
 def unpack_batch(light: bytes | memoryview, heavy: bytes | memoryview) -> Batch:
     """Read what `pack_batch` wrote, which only this program may have done."""
     batch: Batch = pickle.loads(light)  # noqa: S301 - it comes from a process of ours
-    for piece, flat in zip(batch.pieces, marshal.loads(heavy), strict=True):  # noqa: S302 - as above
+    trails, pieces = marshal.loads(heavy)  # noqa: S302 - as above
+    for piece, flat in zip(batch.pieces, pieces, strict=True):
         for values in flat:
-            message, text, record = _restore(*values)
+            message, text, record = _restore(trails, *values)
             piece.messages.append((message, text))
             piece.records.append(record)
     return batch
 
 
-def _flatten(m: PackedMessage, t: MessageText, record: JamRecord | None) -> tuple[Any, ...]:
-    """Take a message apart; what is a part of its text, or the same, is not repeated."""
+def _flatten(m: PackedMessage, t: MessageText, record: JamRecord | None, trails: _Trails) -> tuple[Any, ...]:
+    """Take a message apart; what is a part of its text, or the same, is not repeated, nor are equal ``trails``."""
     raw = None if t.raw is m.text else t.raw
     length, end = len(t.body), t.transit_end
     body = None if t.raw.endswith(t.body, 0, end) else t.body
@@ -64,22 +71,24 @@ def _flatten(m: PackedMessage, t: MessageText, record: JamRecord | None) -> tupl
     return (
         (m.offset, m.orig_node, m.dest_node, m.orig_net, m.dest_net, m.attributes, m.cost, m.date, m.to, m.sender),
         (m.subject, m.text, m.truncated_fields), raw, body, length,
-        t.area, t.kludges, t.tearline, t.origin, t.seen_by, t.path, end, t.moved, kept,
+        t.area, t.kludges, t.tearline, t.origin, trails.setdefault((t.seen_by, t.path), len(trails)),
+        (end, t.moved, t.usual), kept,
     )  # fmt: skip
 
 
 def _restore(  # noqa: PLR0917 - what `_flatten` returns, in its order
-    first: tuple[Any, ...], second: tuple[Any, ...], raw: bytes | None, body: bytes | None, length: int,
-    area: str | None, kludges: list[bytes], tearline: bytes | None, origin: bytes | None,
-    seen_by: tuple[bytes, ...], path: tuple[bytes, ...], end: int, moved: bytes, kept: tuple[Any, ...] | None,
+    trails: list[_Trail], first: tuple[Any, ...], second: tuple[Any, ...], raw: bytes | None, body: bytes | None,
+    length: int, area: str | None, kludges: list[bytes], tearline: bytes | None, origin: bytes | None,
+    trail: int, transit: tuple[Any, ...], kept: tuple[Any, ...] | None,
 ) -> tuple[PackedMessage, MessageText, JamRecord | None]:  # fmt: skip
     message = PackedMessage(*first, *second)
     if raw is None:
         raw = message.text
     if body is None:
+        end = transit[0]
         body = raw[end - length : end]
     record = None
     if kept is not None:
         subfields, stored, *numbers = kept
         record = JamRecord(subfields, body if stored is None else stored, *numbers)
-    return message, MessageText(raw, area, kludges, body, tearline, origin, seen_by, path, end, moved), record
+    return message, MessageText(raw, area, kludges, body, tearline, origin, *trails[trail], *transit), record

@@ -70,8 +70,9 @@ class Staging:
             OSError: the disk failed; some may have been written.
         """
         mode = file_mode(self._outbound)
-        if self._synced and len(packets) > 1:
-            with ThreadPoolExecutor(min(_THREADS, len(packets))) as pool:
+        threads = _THREADS if self._synced else os.cpu_count() or 1
+        if len(packets) > 1 and threads > 1:
+            with ThreadPoolExecutor(min(threads, len(packets))) as pool:
                 futures = [pool.submit(self._write, serial, chunks, mode) for serial, chunks in packets]
             for future in futures:
                 future.result()

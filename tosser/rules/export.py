@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
@@ -122,7 +122,7 @@ class _Machines:
         return self._by_system.get((network, author.zone, author.net, author.node, author.point))
 
 
-class _Case(NamedTuple):
+class _Case(Struct, frozen=True):
     """What the answer for a message depends on: nearly always the same few values, however different the messages.
 
     Attributes:

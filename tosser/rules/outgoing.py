@@ -9,7 +9,8 @@ allows.
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, TypeAlias
+from itertools import chain, compress, repeat
+from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
 
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tosser.codec.flow import Flavour
-    from tosser.codec.message import MessageText
-    from tosser.codec.packed_message import PackedMessage
     from tosser.rules.batch import Piece
     from tosser.rules.decision import Decision, PieceDecision
     from tosser.rules.network import Link, Rulebook
@@ -73,15 +72,18 @@ def draw_packets(pieces: Sequence[Piece], decision: Decision, rules: Rulebook, c
     if not rules.sends or not any(verdict.recipients or verdict.onward for verdict in decision.verdicts):
         return []
     drawing = _Drawing(rules, created)
-    moment = datetime.fromtimestamp(int(decision.decided), UTC)
     by_place = {(piece.file.claim, piece.member, piece.first): piece for piece in pieces}
-    for decided in decision.pieces:
-        sender = _sender(decided, rules)
-        ways = {index: drawing.way(decision.verdicts[index], sender) for index in set(decided.verdicts)}
-        piece = by_place[decided.claim, decided.member, decided.first]
-        for (packed, text), index in zip(piece.messages, decided.verdicts, strict=True):
-            _send(packed, text, ways[index])
-        for number, index in enumerate(decided.verdicts):
+    decided = [(by_place[each.claim, each.member, each.first], each) for each in decision.pieces]
+    for piece, verdicts in decided:
+        sender = _sender(verdicts, rules)
+        ways = {index: drawing.way(decision.verdicts[index], sender) for index in set(verdicts.verdicts)}
+        for (packed, text), index in zip(piece.messages, verdicts.verdicts, strict=True):
+            for group, way in ways[index]:
+                drawing.send(way, forward_tail(packed, text.transit, group.trailer(text)))
+    drawing.fill()
+    moment = datetime.fromtimestamp(int(decision.decided), UTC)
+    for piece, verdicts in decided:
+        for number, index in enumerate(verdicts.verdicts):
             for onward in decision.verdicts[index].onward:
                 drawing.send_on(piece, number, onward, moment)
     return drawing.finished()
@@ -93,17 +95,10 @@ def _sender(decided: PieceDecision, rules: Rulebook) -> Address | None:
     return next((link.address for link in links if link.network == decided.network), None)
 
 
-def _send(packed: PackedMessage, text: MessageText, way: _Way) -> None:
-    for group, lanes in way:
-        tail = forward_tail(packed, text.transit, group.trailer(text))
-        for lane in lanes:
-            lane.add_echomail(tail)
-
-
 class _Lane:
     """The packets of one link, of which the last one is being filled."""
 
-    __slots__ = ("_flavour", "_head", "_header", "_link", "_open", "_packets")
+    __slots__ = ("_empty", "_flavour", "_head", "_header", "_link", "_open", "_packets")
 
     def __init__(self, link: Link, flavour: Flavour | None, created: datetime, packets: list[OutPacket]) -> None:
         """``packets`` receives each packet as it is begun."""
@@ -113,10 +108,20 @@ class _Lane:
         self._open: OutPacket | None = None
         self._head = _message_head(link)
         self._header = _packet_header(link, created)
+        self._empty = len(self._header) + len(TERMINATOR)
 
-    def add_echomail(self, tail: bytes) -> None:
-        """Add a message that is between us and the link, given without its head."""
-        self.add(self._head, tail)
+    def add_echomail(self, tails: list[bytes]) -> None:
+        """Add messages that are between us and the link, given without their heads."""
+        size = len(tails) * len(self._head) + sum(map(len, tails))
+        filled = self._open.size if self._open else self._empty
+        if filled + size > self._link.max_packet:
+            for tail in tails:
+                self.add(self._head, tail)
+            return
+        packet = self._open or self._begin()
+        packet.chunks.extend(chain.from_iterable(zip(repeat(self._head), tails)))
+        packet.size += size
+        packet.messages += len(tails)
 
     def add(self, head: bytes, tail: bytes) -> None:
         """Append a message to the open packet, or to a new one where it would grow too large."""
@@ -129,14 +134,17 @@ class _Lane:
         packet.messages += 1
 
     def _begin(self) -> OutPacket:
-        size = len(self._header) + len(TERMINATOR)
-        packet = self._open = OutPacket(self._link, [self._header], size, flavour=self._flavour)
+        packet = self._open = OutPacket(self._link, [self._header], self._empty, flavour=self._flavour)
         self._packets.append(packet)
         return packet
 
 
 class _Drawing:
-    """The packets that are being filled."""
+    """The packets that are being filled.
+
+    Echomail is collected first, each message with the number of its way, which stands for the links that get it; then
+    each link takes its own out of the row, which is many times as fast as handing every message to every link.
+    """
 
     def __init__(self, rules: Rulebook, created: datetime) -> None:
         self._rules = rules
@@ -144,15 +152,32 @@ class _Drawing:
         self._exports = exports_of(rules)
         self._lanes: dict[tuple[Address, Flavour | None], _Lane] = {}
         self._packets: list[OutPacket] = []
+        self._ways: list[set[_Lane]] = []
+        self._tails: list[bytes] = []
+        self._numbers: list[int] = []
 
-    def way(self, verdict: Verdict, sender: Address | None) -> _Way:
-        """Find the groups that get the messages of a verdict."""
+    def way(self, verdict: Verdict, sender: Address | None) -> list[tuple[Group, int]]:
+        """Find the groups that get the messages of a verdict, and number the way to each."""
         target = verdict.target
         area = self._rules.area_of(target.network, target.tag) if target and verdict.recipients else None
         if area is None:
             return []
-        groups = self._exports.of(area).groups(sender, verdict.recipients)
-        return [(group, [self._lane(link) for link in group.links]) for group in groups]
+        numbered = []
+        for group in self._exports.of(area).groups(sender, verdict.recipients):
+            numbered.append((group, len(self._ways)))
+            self._ways.append({self._lane(link) for link in group.links})
+        return numbered
+
+    def send(self, way: int, tail: bytes) -> None:
+        """Send echomail, given without its head, to the links of a way."""
+        self._tails.append(tail)
+        self._numbers.append(way)
+
+    def fill(self) -> None:
+        """Give every link its echomail."""
+        for lane in list(self._lanes.values()):
+            gets = [lane in lanes for lanes in self._ways]
+            lane.add_echomail(list(compress(self._tails, map(gets.__getitem__, self._numbers))))
 
     def send_on(self, piece: Piece, number: int, onward: Onward, moment: datetime) -> None:
         """Add a netmail to the packets of a link, and the files that go with it; ``number`` is that of the message."""
@@ -180,9 +205,6 @@ class _Drawing:
             if not packet.file:
                 packet.chunks.append(TERMINATOR)
         return self._packets
-
-
-_Way: TypeAlias = "list[tuple[Group, list[_Lane]]]"
 
 
 def _packet_header(link: Link, created: datetime) -> bytes:

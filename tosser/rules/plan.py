@@ -163,10 +163,10 @@ class Composer:
         """
         packed, text = piece.messages[index]
         if verdict.reason is Reason.ACCEPTED:
-            return _echomail(packed, text, sender, self.arrived)
+            return _echomail(packed, text, author_of(text, sender), self.arrived)
         if verdict.target is not None and verdict.target.kind is TargetKind.NETMAIL:
             return self._netmail(piece, packed, text, verdict.reason, sender)
-        message = _echomail(packed, text, sender, self.arrived)
+        message = _echomail(packed, text, author_of(text, sender), self.arrived)
         message.kludges = (*_bad_kludges(verdict.reason, sender, text), *message.kludges)
         return message
 
@@ -200,12 +200,11 @@ def record_in_advance(packed: PackedMessage, text: MessageText) -> JamRecord | N
     Returns:
         ``None`` for netmail, and where more has to be known than the message tells.
     """
-    if text.area is None or origin_address(text) is None:
-        return None
-    return build_record(_echomail(packed, text, "", 0))
+    author = None if text.area is None else origin_address(text)
+    return None if author is None else build_record(_echomail(packed, text, author, 0))
 
 
-def _echomail(packed: PackedMessage, text: MessageText, sender: str, arrived: int) -> BaseMessage:
+def _echomail(packed: PackedMessage, text: MessageText, author: Address | None, arrived: int) -> BaseMessage:
     return BaseMessage(
         MessageKind.ECHO,
         packed.sender,
@@ -215,7 +214,7 @@ def _echomail(packed: PackedMessage, text: MessageText, sender: str, arrived: in
         text.body,
         text.seen_by,
         text.path,
-        author_of(text, sender),
+        author,
         None,
         parse_date(packed.date).value,
         arrived,

@@ -192,6 +192,12 @@ class Judge:
         """Judge the age by the author's clock read as UTC; a zone's error of some hours is no matter over days."""
         if area.max_age is None and area.max_future is None:
             return None
+        midnight = _midnights[message.date[:_TO_CLOCK]]
+        if midnight is not None:  # then most need no closer look
+            age = self._now - midnight
+            old = area.max_age is not None and age > area.max_age
+            if not old and (area.max_future is None or _DAY - age <= area.max_future):
+                return None
         written = parse_date(message.date).value
         if written is None:
             return None
@@ -211,7 +217,7 @@ class Judge:
         own programs begin with.
         """
         sender = self._packet.sender
-        if not text.path or sender.zone != area.aka.zone or find_value(text.kludges, b"RESCANNED") is not None:
+        if not text.path or sender.zone != area.aka.zone:
             return None
         nodes, round_trip = _paths[text.path]
         if not self._own.isdisjoint(nodes) and not (self._begins_here and len(nodes) == 1):
@@ -220,7 +226,8 @@ class Judge:
             reason = Reason.CIRCULAR
         else:
             return None
-        return reason if path_tells_of(sender.zone, origin_address(text)) else None
+        rescanned = find_value(text.kludges, b"RESCANNED") is not None
+        return reason if not rescanned and path_tells_of(sender.zone, origin_address(text)) else None
 
     def _netmail_verdict(self, fate: Fate) -> Verdict:
         """Say where a netmail is kept: here what is for us, and what cannot go on and is not here already."""
@@ -246,6 +253,17 @@ class Judge:
         if verdict is None:
             verdict = self._verdicts[key] = Verdict(reason, target, recipients)
         return verdict
+
+
+def _read_midnight(text: bytes) -> float | None:
+    """Give the beginning of the day that a date in the Fido form names, cut before its clock; ``None`` for others."""
+    date = parse_date(text + b"00:00:00")
+    return None if date.value is None or date.flaws else (date.value - _EPOCH).total_seconds()
+
+
+_TO_CLOCK = len(b"09 Mar 24  ")
+_DAY = 86400.0
+_midnights = Remembered(_read_midnight, len)
 
 
 def _read_path(path: tuple[bytes, ...]) -> tuple[tuple[Node, ...], bool]:

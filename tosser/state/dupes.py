@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 _ASKED = 500
 """Keys asked for at a time, which takes a third of what it takes one by one; SQLite has room for 999 everywhere."""
+_WRITTEN = 100
+"""Keys written at a time, for the same reasons."""
 SLICE = 100_000
 """Keys looked at in one transaction of housekeeping: others wait for it, some tenth of a second."""
 
@@ -48,7 +50,11 @@ def remember(connection: sqlite3.Connection, keys: Iterable[tuple[str, str, byte
             area = areas[network, tag] = area_id(connection, network, tag)
         rows.append((key, area, moment))
     rows.sort()  # neighbouring keys share a page of the table
-    connection.executemany("INSERT INTO dupes (key, area, seen) VALUES (?, ?, ?) ON CONFLICT (key) DO NOTHING", rows)
+    for at in range(0, len(rows), _WRITTEN):
+        some = rows[at : at + _WRITTEN]
+        marks = ",".join(["(?, ?, ?)"] * len(some))
+        insert = f"INSERT INTO dupes (key, area, seen) VALUES {marks} ON CONFLICT (key) DO NOTHING"  # noqa: S608 - as above
+        connection.execute(insert, [value for row in some for value in row])
 
 
 def area_id(connection: sqlite3.Connection, network: str, tag: str) -> int:

@@ -65,8 +65,7 @@ class JamBase:
             return []
         records = [each.record or build_record(each.message) for each in messages]
         with self._files.locked(wait):
-            self._files.begin()
-            return self._write(records, messages)
+            return self._write(records, messages, self._files.begin())
 
     def resume(self, since: BasePosition, messages: Sequence[Storable], *, wait: float) -> list[int]:
         """Finish an append that may have been cut off anywhere, and give the numbers of the messages."""
@@ -80,7 +79,7 @@ class JamBase:
             remains = look_for(self._files, since, records)
             if not remains.whole and remains.ours_alone:
                 self._take_back(since)
-                return self._write(records, messages)
+                return self._write(records, messages, self._files.sizes())
             if not remains.moved:
                 self._files.write_again(Sizes(since.jhr, since.jdt, since.jdx))
             if remains.whole:
@@ -88,7 +87,8 @@ class JamBase:
                 return [remains.numbers[place] for place in range(len(messages))]
             self._mend(remains)
             missing = [place for place in range(len(messages)) if place not in remains.numbers]
-            added = self._write([records[place] for place in missing], [messages[place] for place in missing])
+            late = [messages[place] for place in missing]
+            added = self._write([records[place] for place in missing], late, self._files.sizes())
             numbers = remains.numbers | dict(zip(missing, added, strict=True))
             return [numbers[place] for place in range(len(messages))]
 
@@ -106,9 +106,8 @@ class JamBase:
 
     # --- with the lock held
 
-    def _write(self, records: Sequence[JamRecord], messages: Sequence[Storable]) -> list[int]:
-        """Append records, all or none of them."""
-        sizes = self._files.sizes()
+    def _write(self, records: Sequence[JamRecord], messages: Sequence[Storable], sizes: Sizes) -> list[int]:
+        """Append records to files of these lengths, all or none of them."""
         self._check(sizes)
         fixed = self._files.fixed_header()
         first = fixed.base_number + sizes.jdx // INDEX_RECORD_LENGTH

@@ -63,6 +63,7 @@ class JamFiles:
         self.path = path
         self.jhr = self.jdt = self.jdx = -1
         self._names: tuple[str, ...] = ()
+        self._opened: list[tuple[int, int]] = []
         self._writable = False
         self._held = False
         self._guard = threading.RLock()
@@ -183,12 +184,9 @@ class JamFiles:
         if self.jhr < 0:
             return False
         try:
-            for name, descriptor in zip(self._names, (self.jhr, self.jdt, self.jdx), strict=True):
-                if not os.path.samestat(os.stat(name), os.fstat(descriptor)):  # noqa: PTH116 - twice as fast, every batch
-                    return False
+            return self._opened == [_identity(os.stat(name)) for name in self._names]  # noqa: PTH116 - twice as fast
         except FileNotFoundError:
             return False
-        return True
 
     def _open(self, *, create: bool, partial: bool = False) -> None:
         self._close()
@@ -213,6 +211,7 @@ class JamFiles:
             self._close()
             raise
         self._names = (str(jhr), str(jdt), str(jdx))
+        self._opened = [_identity(os.fstat(descriptor)) for descriptor in (self.jhr, self.jdt, self.jdx)]
 
     def _open_one(self, name: Path, *, create: bool) -> int:
         if create and not name.exists():
@@ -251,20 +250,21 @@ class JamFiles:
             raise StoreError(self.path, f"the base is broken: {name} is empty, the other files are not")
         return not sizes.jhr
 
-    def begin(self) -> None:
-        """Write the fixed header of a base that has just been created; the lock is held.
+    def begin(self) -> Sizes:
+        """Write the fixed header of a base that has just been created; the lock is held. Returns the lengths then.
 
         Raises:
             StoreError: there are messages without it.
         """
         sizes = self.sizes()
         if not self.is_blank(sizes):
-            return
+            return sizes
         try:
             self.write(jhr=(0, build_fixed_header(FixedHeader(jam_time(int(time.time()))))))
         except OSError:
             self.cut_back(sizes)
             raise
+        return self.sizes()
 
     def write(
         self,
@@ -327,6 +327,11 @@ class JamFiles:
                 for directory in sorted(self._unsynced_directories):
                     disk.sync_directory(directory)
             self._unsynced_directories.clear()
+
+
+def _identity(status: os.stat_result) -> tuple[int, int]:
+    """What a file is, whatever its name."""
+    return status.st_dev, status.st_ino
 
 
 def _find(path: Path, suffix: str, *, upper: bool = False) -> Path:
