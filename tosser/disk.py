@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 FILE_MODE = 0o640
 DIRECTORY_MODE = 0o750
 _COPY_SIZE = 1024 * 1024
-_PIECES = 1024
-"""As many as the system takes in one call (IOV_MAX)."""
+_PIECES = 256
+"""In one call: the system takes four times as many (IOV_MAX), but ext4 four times as long for a megabyte at once."""
 _NO_LINKS = frozenset({errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP, errno.ENOSYS})
 """What a file system says that is another one, or knows no second names."""
 
