@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tosser.codec.message_parts import Span
+    from tosser.codec.seenby import Nets
 
 __all__ = [
     "MessageText",
@@ -74,6 +75,7 @@ class MessageText(Struct):
             save for an AREA line that is not in the usual form.
         moved: control paragraphs from behind that offset that are to be forwarded in front of SEEN-BY, with 01 and CR.
         usual: whether what is before that offset is known to be as it must be forwarded.
+        nets: the nodes in ``seen_by``, where they were read in advance.
     """
 
     raw: bytes
@@ -87,6 +89,7 @@ class MessageText(Struct):
     transit_end: int
     moved: bytes = b""
     usual: bool = False
+    nets: Nets | None = None
 
     @property
     def transit(self) -> bytes:

@@ -48,7 +48,8 @@ def build_reader(config: Config, helper: Helper | None = None) -> Reader:
     archivers, batch_messages = build_archivers(config), config.toss.batch_messages
     if helper is None:
         return Reader(limits, archivers, batch_messages)
-    return AheadReader(limits, archivers, batch_messages, helper)
+    sends = config.paths.outbound is not None and len(config.links) > 1
+    return AheadReader(limits, archivers, batch_messages, helper, lists=sends)
 
 
 def archive_limits(config: Config) -> ArchiveLimits:

@@ -163,13 +163,20 @@ class AheadReader(Reader):
         archivers: likewise.
         batch_messages: likewise.
         helper: the process that reads.
+        lists: as of `Reader`.
     """
 
     def __init__(
-        self, limits: ReadingLimits, archivers: Mapping[ArchiveType, Archiver], batch_messages: int, helper: Helper
+        self,
+        limits: ReadingLimits,
+        archivers: Mapping[ArchiveType, Archiver],
+        batch_messages: int,
+        helper: Helper,
+        *,
+        lists: bool = False,
     ) -> None:
         super().__init__(limits, archivers, batch_messages)
-        self._plain = Reader(limits, dict(archivers), batch_messages)
+        self._plain = Reader(limits, dict(archivers), batch_messages, lists=lists)
         self._helper = helper
 
     def batches(
@@ -236,7 +243,7 @@ def _obey(order: bytearray, orders: int, frames: Frames) -> None:
     balance = Balance()
     try:
         for batch in reader.batches(files, progress, first=_FIRST):
-            balance.gave(frames.write(_BATCH, *pack_batch(batch, balance.share)))
+            balance.gave(frames.write(_BATCH, *pack_batch(batch, balance.share, lists=reader.lists)))
             if select.select([orders], [], [], 0)[0]:
                 read(orders, _ORDER.size)  # it can only be _STOP
                 break

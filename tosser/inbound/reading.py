@@ -69,9 +69,18 @@ class Reader:
         limits: bounds; beyond them a file or member is refused.
         archivers: programs for the archive formats that are not read in process.
         batch_messages: where a batch is cut.
+        lists: whether SEEN-BYs will be asked for, so that a process that reads in advance does well to read them.
     """
 
-    def __init__(self, limits: ReadingLimits, archivers: Mapping[ArchiveType, Archiver], batch_messages: int) -> None:
+    def __init__(
+        self,
+        limits: ReadingLimits,
+        archivers: Mapping[ArchiveType, Archiver],
+        batch_messages: int,
+        *,
+        lists: bool = False,
+    ) -> None:
+        self.lists = lists
         self._limits = limits
         self._archivers = archivers
         self._packet_limits = PacketLimits(text=limits.text)

@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from tosser.codec.jam_message import JamRecord
 from tosser.codec.message import MessageText
 from tosser.codec.packet import PackedMessage
+from tosser.codec.seenby import by_net, parse_nodes
 from tosser.rules.plan import record_in_advance
 
 if TYPE_CHECKING:
@@ -28,12 +29,13 @@ _PLAIN = 2
 """The version of marshal that does not look for values that occur twice: few do, and looking takes longer."""
 
 
-def pack_batch(batch: Batch, share: float = 1.0) -> tuple[bytes, bytes]:
+def pack_batch(batch: Batch, share: float = 1.0, *, lists: bool = False) -> tuple[bytes, bytes]:
     """Write a batch: everything but its messages, and its messages.
 
     Args:
         batch: what was read.
         share: of how many of its messages, 0 to 1, the record is to be made in advance.
+        lists: whether SEEN-BYs are to be read in advance.
     """
     light = replace(batch, pieces=[replace(piece, messages=[]) for piece in batch.pieces])
     trails: _Trails = {}
@@ -43,7 +45,8 @@ def pack_batch(batch: Batch, share: float = 1.0) -> tuple[bytes, bytes]:
         flat = [_flatten(m, text, record_in_advance(m, text), trails) for m, text in piece.messages[:prepared]]
         flat += [_flatten(m, text, None, trails) for m, text in piece.messages[prepared:]]
         heavy.append(flat)
-    return pickle.dumps(light, pickle.HIGHEST_PROTOCOL), marshal.dumps((list(trails), heavy), _PLAIN)
+    read = [(*trail, by_net(parse_nodes(trail[0])) if lists else None) for trail in trails]
+    return pickle.dumps(light, pickle.HIGHEST_PROTOCOL), marshal.dumps((read, heavy), _PLAIN)
 
 
 def unpack_batch(light: bytes | memoryview, heavy: bytes | memoryview) -> Batch:
@@ -77,18 +80,23 @@ def _flatten(m: PackedMessage, t: MessageText, record: JamRecord | None, trails:
 
 
 def _restore(  # noqa: PLR0917 - what `_flatten` returns, in its order
-    trails: list[_Trail], first: tuple[Any, ...], second: tuple[Any, ...], raw: bytes | None, body: bytes | None,
-    length: int, area: str | None, kludges: list[bytes], tearline: bytes | None, origin: bytes | None,
-    trail: int, transit: tuple[Any, ...], kept: tuple[Any, ...] | None,
+    trails: list[tuple[Any, ...]], first: tuple[Any, ...], second: tuple[Any, ...], raw: bytes | None,
+    body: bytes | None, length: int, area: str | None, kludges: list[bytes], tearline: bytes | None,
+    origin: bytes | None, trail: int, transit: tuple[Any, ...], kept: tuple[Any, ...] | None,
 ) -> tuple[PackedMessage, MessageText, JamRecord | None]:  # fmt: skip
     message = PackedMessage(*first, *second)
+    end, moved, usual = transit
     if raw is None:
         raw = message.text
     if body is None:
-        end = transit[0]
         body = raw[end - length : end]
     record = None
     if kept is not None:
         subfields, stored, *numbers = kept
         record = JamRecord(subfields, body if stored is None else stored, *numbers)
-    return message, MessageText(raw, area, kludges, body, tearline, origin, *trails[trail], *transit), record
+    seen_by, path, nets = trails[trail]
+    return (
+        message,
+        MessageText(raw, area, kludges, body, tearline, origin, seen_by, path, end, moved, usual, nets),
+        record,
+    )

@@ -16,9 +16,8 @@ from msgspec import Struct
 
 from tosser.codec.kludge import find_value
 from tosser.codec.message import origin_address
-from tosser.codec.seenby import parse_nodes
-from tosser.rules.remembered import Remembered, weigh_lines
-from tosser.rules.trailer import listed_zone, make_groups, node_of, nodes_in
+from tosser.rules.remembered import Memory, Remembered, weigh_lines
+from tosser.rules.trailer import listed, listed_zone, make_groups, node_of, nodes_in, seen_by_nets
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -195,9 +194,18 @@ class AreaExports:
             None if sender is None else self._machines.of_link(sender),
             None if author is None else self._machines.of_author(self._area.network, author),
             find_value(text.kludges, b"RESCANNED") is not None,
-            _listed[self._nodes, text.seen_by],
-            _listed[self._nodes, text.path] if path_tells_of(zone, author) else frozenset(),
+            self._find(text.seen_by, text),
+            self._find(text.path, text) if path_tells_of(zone, author) else frozenset(),
         )
+
+    def _find(self, lines: tuple[bytes, ...], text: MessageText) -> frozenset[Node]:
+        """Find which of the nodes of our links stand in SEEN-BY or PATH lines of a text."""
+        found = _found.get((self._nodes, lines))
+        if found is None:
+            nets = seen_by_nets(text) if lines is text.seen_by else listed[lines]
+            there = [node for node in self._nodes if node[0] in nets and node[1] in nets[node[0]]]
+            found = _found.remember((self._nodes, lines), frozenset(there))
+        return found
 
     def _skip(self, case: _Case, link: Link, rights: AreaLink) -> Skip | None:
         address, node = link.address, node_of(link.address)
@@ -231,12 +239,6 @@ def _divide(asked: tuple[AreaExports, Address | None, tuple[Address, ...]]) -> t
     return area.divide(sender, recipients)
 
 
-def _find(asked: tuple[frozenset[Node], tuple[bytes, ...]]) -> frozenset[Node]:
-    """Find which of some nodes stand in some lines."""
-    nodes, lines = asked
-    return nodes.intersection(parse_nodes(lines))
-
-
 _recipients = Remembered(_choose, lambda asked: _NODE * (len(asked[1].seen_by) + len(asked[1].path)))
 _groups = Remembered(_divide, lambda asked: _NODE * len(asked[2]))
-_listed = Remembered(_find, lambda asked: weigh_lines(asked[1]))
+_found: Memory[tuple[frozenset[Node], tuple[bytes, ...]], frozenset[Node]] = Memory(lambda asked: weigh_lines(asked[1]))

@@ -17,25 +17,20 @@ _OVERHEAD = 512
 """What it takes to remember anything at all."""
 
 
-class Remembered(dict[K, V]):
-    """Answers by their questions: ``remembered[question]`` finds the answer or makes it.
-
-    It is a dictionary because a look-up must cost no more than one. When there is no room for the next answer, all are
-    forgotten.
+class Memory(dict[K, V]):
+    """Answers by their questions, within bounds: when there is no room for the next answer, all are forgotten.
 
     Args:
-        answer: makes the answer.
         weigh: tells about how many bytes are in the question, or else in the answer.
     """
 
-    def __init__(self, answer: Callable[[K], V], weigh: Callable[[K], int]) -> None:
+    def __init__(self, weigh: Callable[[K], int]) -> None:
         super().__init__()
-        self._answer = answer
         self._weigh = weigh
         self._weight = 0
 
-    def __missing__(self, question: K) -> V:
-        answer = self._answer(question)
+    def remember(self, question: K, answer: V) -> V:
+        """Keep an answer, and give it."""
         weight = _OVERHEAD + self._weigh(question)
         if weight > LARGEST:
             return answer
@@ -45,6 +40,24 @@ class Remembered(dict[K, V]):
         self._weight += weight
         self[question] = answer
         return answer
+
+
+class Remembered(Memory[K, V]):
+    """A memory that makes its answers: ``remembered[question]`` finds the answer or makes it.
+
+    It is a dictionary because a look-up must cost no more than one.
+
+    Args:
+        answer: makes the answer.
+        weigh: as of `Memory`.
+    """
+
+    def __init__(self, answer: Callable[[K], V], weigh: Callable[[K], int]) -> None:
+        super().__init__(weigh)
+        self._answer = answer
+
+    def __missing__(self, question: K) -> V:
+        return self.remember(question, self._answer(question))
 
 
 def weigh_lines(lines: Iterable[bytes]) -> int:

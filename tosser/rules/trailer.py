@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from tosser.codec.seenby import format_path, format_seen_by, parse_nodes
+from tosser.codec.seenby import by_net, format_nets, format_path, parse_nodes
 from tosser.rules.network import SeenByMode
-from tosser.rules.remembered import Remembered, weigh_lines
+from tosser.rules.remembered import Memory, Remembered, weigh_lines
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
     from tosser.address import Address
     from tosser.codec.message import MessageText
-    from tosser.codec.seenby import Node
+    from tosser.codec.seenby import Nets, Node
     from tosser.rules.network import Area, Link
 
 
@@ -49,7 +49,26 @@ class Group(Struct, frozen=True, eq=False):
             known = text.seen_by
         elif self.mode is SeenByMode.REDUCED:
             known = text.path
-        return _seen_by[self.added, self.stripped, known] + _path[self.own, text.path]
+        lines = _seen_by.get((self.added, self.stripped, known))
+        if lines is None:
+            nets = seen_by_nets(text) if known is text.seen_by else listed[known]
+            lines = _seen_by.remember((self.added, self.stripped, known), self._write_seen_by(nets))
+        return lines + _path[self.own, text.path]
+
+    def _write_seen_by(self, known: Nets) -> bytes:
+        nets = dict(known)
+        for net, nodes in _by_net(self.added).items():
+            nets[net] = [*nets.get(net, ()), *nodes]
+        for net, nodes in _by_net(self.stripped).items():
+            rest = set(nets.pop(net, ())).difference(nodes)
+            if rest:
+                nets[net] = list(rest)
+        return _joined(format_nets(nets))
+
+
+def seen_by_nets(text: MessageText) -> Nets:
+    """Give the nodes in SEEN-BY, by nets."""
+    return listed[text.seen_by] if text.nets is None else text.nets
 
 
 def listed_zone(area: Area, sender: Address | None) -> int:
@@ -116,11 +135,6 @@ def _same(nodes: frozenset[Node]) -> frozenset[Node]:
     return nodes
 
 
-def _write_seen_by(asked: tuple[frozenset[Node], frozenset[Node], tuple[bytes, ...]]) -> bytes:
-    added, stripped, known = asked
-    return _joined(format_seen_by(added.union(parse_nodes(known)) - stripped))
-
-
 def _write_path(asked: tuple[Node | None, tuple[bytes, ...]]) -> bytes:
     """PATH with us at its end, unless we are there already."""
     own, path = asked
@@ -134,5 +148,14 @@ def _joined(lines: Iterable[bytes]) -> bytes:
     return b"".join(line + b"\r" for line in lines)
 
 
-_seen_by = Remembered(_write_seen_by, lambda asked: weigh_lines(asked[2]))
+_by_net = lru_cache(maxsize=1024)(by_net)
+_TO_TEXT = 8
+"""How many times as large as the text it was read from a list is."""
+listed: Remembered[tuple[bytes, ...], Nets] = Remembered(
+    lambda lines: by_net(parse_nodes(lines)), lambda lines: _TO_TEXT * weigh_lines(lines)
+)
+"""The nodes in SEEN-BY or PATH lines, by nets."""
+_seen_by: Memory[tuple[frozenset[Node], frozenset[Node], tuple[bytes, ...]], bytes] = Memory(
+    lambda asked: weigh_lines(asked[2])
+)
 _path = Remembered(_write_path, lambda asked: weigh_lines(asked[1]))
