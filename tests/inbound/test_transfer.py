@@ -1,19 +1,24 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from tests.bad_mail import damaged, refused
-from tests.mail import echo_text, netmail, packed
-from tests.rules.world import decide_batch, echo, make_batch, make_piece, usual_rules
+from tests.mail import echo_text, message, netmail, packed
+from tests.rules.world import NOW, decide_batch, echo, make_batch, make_piece, usual_rules
 from tosser.codec.jam_message import build_record
 from tosser.codec.packet import parse_packet
+from tosser.codec.seenby import by_net, parse_nodes
 from tosser.errors import PacketError
 from tosser.inbound.transfer import pack_batch, unpack_batch
 from tosser.reason import Reason
+from tosser.rules import trailer
 from tosser.rules.batch import Batch, Piece, Refusal
+from tosser.rules.outgoing import draw_packets
 from tosser.rules.plan import draw_up
 
 RULES = usual_rules()
@@ -54,6 +59,24 @@ def test_usual_mail_is_stored_as_it_was_prepared() -> None:
 
     assert [record is not None for record in through(batch).pieces[0].records] == [True, False, True, True]
     assert_same(batch)
+
+
+@given(st.lists(st.lists(st.integers(1, 9), max_size=9), max_size=5))
+def test_seen_bys_read_in_advance(seen: list[list[int]]) -> None:
+    """SEEN-BYs that were read in the other process are those of the text, and the message is sent on with them."""
+    lists = [[f"{net}/{net}" for net in nets] for nets in seen]
+    raw = [message("TQW_TECH", number=number, seen_by=nodes) for number, nodes in enumerate(lists, 1)]
+    batch = make_batch([make_piece(raw)])
+    arrived = unpack_batch(*pack_batch(batch, lists=True))
+    for _, text in arrived.pieces[0].messages:
+        assert text.nets == by_net(parse_nodes(text.seen_by))
+    decision = decide_batch(batch, RULES)
+    sent = []
+    for pieces in (batch.pieces, arrived.pieces):
+        trailer._seen_by.clear()  # or the second would be told what the first has found
+        sent.append(draw_packets(pieces, decision, RULES, datetime.fromtimestamp(NOW, UTC)))
+    assert sent[0] == sent[1]
+    assert sum(packet.messages for packet in sent[0]) >= len(seen)
 
 
 @pytest.mark.parametrize(

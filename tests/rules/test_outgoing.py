@@ -266,6 +266,14 @@ def test_what_is_gone_is_sent_to_nobody() -> None:
         assert drawn(before, make_piece([echo("TECH")]), later=after) == []
 
 
+def test_a_packet_that_names_no_system_among_others() -> None:
+    """A sender with net 0 is nobody's link; what came with that packet is sent on, and so is all the rest."""
+    nobody, other = (make_piece([echo("TECH", n)], claim=f"claim{n}", cls=InboundClass.LOCAL) for n in (1, 2))
+    nobody.header = replace(nobody.header, orig=Address(1337, 0, 100))
+    (packet,) = drawn(world(PEER), nobody, other)
+    assert packet.messages == 2
+
+
 # --- size
 
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from tests.corpus import EPOCH, HUB, US, echo_text, message, netmail, packed
 from tests.rules.world import DAY, NOW, POINT, READER, STRANGER, make_network, make_piece, usual_rules
 from tosser.address import Address
+from tosser.codec.ftsdate import format_date, parse_date
 from tosser.reason import Reason
 from tosser.rules.dupe import dupe_key
 from tosser.rules.network import InboundClass, StoreKind
@@ -127,6 +131,24 @@ def test_dates(date: bytes, reason: Reason) -> None:
     """A message is refused beyond the ages its area accepts, to the second; an unreadable date is no reason."""
     assert judge(dated(date)).reason is reason
     assert judge(dated(date, "TQW_TECH")).reason is Reason.ACCEPTED
+
+
+CLEAN_DATES = st.datetimes(
+    datetime.fromtimestamp(NOW - 9 * DAY, UTC).replace(tzinfo=None),
+    datetime.fromtimestamp(NOW + 3 * DAY, UTC).replace(tzinfo=None),
+).map(format_date)
+SPOILT_DATES = st.builds(
+    lambda date, at, byte: date[:at] + byte + date[at + 1 :], CLEAN_DATES, st.integers(0, 18), st.binary(max_size=2)
+)
+
+
+@given(CLEAN_DATES | SPOILT_DATES)
+def test_days_are_no_other_than_dates(date: bytes) -> None:
+    """The age of a message is that of its date to the second, clean or not, although most are judged by their day."""
+    written = parse_date(date[:19].partition(b"\0")[0]).value
+    age = 0.0 if written is None else NOW - written.replace(tzinfo=UTC).timestamp()
+    expected = Reason.TOO_OLD if age > 7 * DAY else Reason.TOO_NEW if age < -DAY else Reason.ACCEPTED
+    assert judge(dated(date[:19])).reason is expected
 
 
 @pytest.mark.parametrize("area", ["TQW_TECH", "PASSED_ON"])

@@ -189,7 +189,8 @@ class BaseScanner:
         """Note that there is no base yet: all that will be written to it is new."""
         report.first = self._state.scan_position(path) is None
         if report.first and not options.dry:
-            self._state.advance_scan(path, replace(NOWHERE, since=time.time()))
+            since = time.time() - 1  # others ask time(2) for the second, which may lag behind
+            self._state.advance_scan(path, replace(NOWHERE, since=since))
 
     # --- with the base locked
 

@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from msgspec.structs import asdict
+from msgspec import to_builtins
 
 from tosser.codec.bundle import ArchiveType
 from tosser.inbound.unpack import ArchiveLimits, Archiver
@@ -34,8 +34,8 @@ def try_reading(file: ClaimedFile, limits: ReadingLimits, archivers: Mapping[Arc
     order = {
         "path": str(file.path),
         "name": file.name,
-        "limits": asdict(limits),
-        "archivers": {kind.value: asdict(archiver) for kind, archiver in archivers.items()},
+        "limits": to_builtins(limits),
+        "archivers": {kind.value: to_builtins(archiver) for kind, archiver in archivers.items()},
     }
     try:
         done = subprocess.run(  # noqa: S603 - our own module

@@ -18,6 +18,7 @@ from tosser.address import Address
 from tosser.codec.packed_message import build_message_head, forward_tail
 from tosser.codec.packet import TERMINATOR
 from tosser.codec.packet_header import PacketHeader, build_packet_header
+from tosser.errors import AddressError
 from tosser.rules.export import exports_of
 from tosser.rules.netmail import read_envelope
 from tosser.rules.onward import compose
@@ -90,8 +91,11 @@ def draw_packets(pieces: Sequence[Piece], decision: Decision, rules: Rulebook, c
 
 
 def _sender(decided: PieceDecision, rules: Rulebook) -> Address | None:
-    """Find the link that sent a piece; ``None`` where none of the network did."""
-    links = rules.links_at(Address.parse(decided.sender))
+    """Find the link that sent a piece; ``None`` where none of the network did, or the packet names no system."""
+    try:
+        links = rules.links_at(Address.parse(decided.sender))
+    except AddressError:
+        return None
     return next((link.address for link in links if link.network == decided.network), None)
 
 
