@@ -19,12 +19,11 @@ from tosser.codec.seenby import by_net, parse_nodes
 from tosser.rules.plan import record_in_advance
 
 if TYPE_CHECKING:
+    from tosser.codec.seenby import Nets
     from tosser.rules.batch import Batch
 
-_Trail: TypeAlias = "tuple[tuple[bytes, ...], tuple[bytes, ...]]"
-"""SEEN-BY and PATH: the many messages of a batch have few different ones."""
-_Trails: TypeAlias = "dict[_Trail, int]"
-"""Each with its place in the order in which they came up."""
+_Table: TypeAlias = "dict[tuple[bytes, ...], int]"
+"""The SEEN-BYs or PATHs of a batch, of which there are few different ones, each with its place in their order."""
 _PLAIN = 2
 """The version of marshal that does not look for values that occur twice: few do, and looking takes longer."""
 
@@ -38,31 +37,34 @@ def pack_batch(batch: Batch, share: float = 1.0, *, lists: bool = False) -> tupl
         lists: whether SEEN-BYs are to be read in advance.
     """
     light = replace(batch, pieces=[replace(piece, messages=[]) for piece in batch.pieces])
-    trails: _Trails = {}
+    seen: _Table = {}
+    paths: _Table = {}
     heavy = []
     for piece in batch.pieces:
         prepared = round(share * len(piece.messages))
-        flat = [_flatten(m, text, record_in_advance(m, text), trails) for m, text in piece.messages[:prepared]]
-        flat += [_flatten(m, text, None, trails) for m, text in piece.messages[prepared:]]
+        flat = [_flatten(m, text, record_in_advance(m, text), seen, paths) for m, text in piece.messages[:prepared]]
+        flat += [_flatten(m, text, None, seen, paths) for m, text in piece.messages[prepared:]]
         heavy.append(flat)
-    read = [(*trail, by_net(parse_nodes(trail[0])) if lists else None) for trail in trails]
-    return pickle.dumps(light, pickle.HIGHEST_PROTOCOL), marshal.dumps((read, heavy), _PLAIN)
+    read = [(lines, by_net(parse_nodes(lines)) if lists else None) for lines in seen]
+    return pickle.dumps(light, pickle.HIGHEST_PROTOCOL), marshal.dumps((read, list(paths), heavy), _PLAIN)
 
 
 def unpack_batch(light: bytes | memoryview, heavy: bytes | memoryview) -> Batch:
     """Read what `pack_batch` wrote, which only this program may have done."""
     batch: Batch = pickle.loads(light)  # noqa: S301 - it comes from a process of ours
-    trails, pieces = marshal.loads(heavy)  # noqa: S302 - as above
+    seen, paths, pieces = marshal.loads(heavy)  # noqa: S302 - as above
     for piece, flat in zip(batch.pieces, pieces, strict=True):
         for values in flat:
-            message, text, record = _restore(trails, *values)
+            message, text, record = _restore(seen, paths, *values)
             piece.messages.append((message, text))
             piece.records.append(record)
     return batch
 
 
-def _flatten(m: PackedMessage, t: MessageText, record: JamRecord | None, trails: _Trails) -> tuple[Any, ...]:
-    """Take a message apart; what is a part of its text, or the same, is not repeated, nor are equal ``trails``."""
+def _flatten(
+    m: PackedMessage, t: MessageText, record: JamRecord | None, seen: _Table, paths: _Table
+) -> tuple[Any, ...]:
+    """Take a message apart; what is a part of its text, or the same, is not repeated, nor is what is in the tables."""
     raw = None if t.raw is m.text else t.raw
     length, end = len(t.body), t.transit_end
     body = None if t.raw.endswith(t.body, 0, end) else t.body
@@ -74,15 +76,16 @@ def _flatten(m: PackedMessage, t: MessageText, record: JamRecord | None, trails:
     return (
         (m.offset, m.orig_node, m.dest_node, m.orig_net, m.dest_net, m.attributes, m.cost, m.date, m.to, m.sender),
         (m.subject, m.text, m.truncated_fields), raw, body, length,
-        t.area, t.kludges, t.tearline, t.origin, trails.setdefault((t.seen_by, t.path), len(trails)),
-        (end, t.moved, t.usual), kept,
+        t.area, t.kludges, t.tearline, t.origin, seen.setdefault(t.seen_by, len(seen)),
+        paths.setdefault(t.path, len(paths)), (end, t.moved, t.usual), kept,
     )  # fmt: skip
 
 
 def _restore(  # noqa: PLR0917 - what `_flatten` returns, in its order
-    trails: list[tuple[Any, ...]], first: tuple[Any, ...], second: tuple[Any, ...], raw: bytes | None,
-    body: bytes | None, length: int, area: str | None, kludges: list[bytes], tearline: bytes | None,
-    origin: bytes | None, trail: int, transit: tuple[Any, ...], kept: tuple[Any, ...] | None,
+    seen: list[tuple[Any, Nets]], paths: list[tuple[bytes, ...]], first: tuple[Any, ...], second: tuple[Any, ...],
+    raw: bytes | None, body: bytes | None, length: int, area: str | None, kludges: list[bytes],
+    tearline: bytes | None, origin: bytes | None, seen_at: int, path_at: int, transit: tuple[Any, ...],
+    kept: tuple[Any, ...] | None,
 ) -> tuple[PackedMessage, MessageText, JamRecord | None]:  # fmt: skip
     message = PackedMessage(*first, *second)
     end, moved, usual = transit
@@ -94,9 +97,7 @@ def _restore(  # noqa: PLR0917 - what `_flatten` returns, in its order
     if kept is not None:
         subfields, stored, *numbers = kept
         record = JamRecord(subfields, body if stored is None else stored, *numbers)
-    seen_by, path, nets = trails[trail]
-    return (
-        message,
-        MessageText(raw, area, kludges, body, tearline, origin, seen_by, path, end, moved, usual, nets),
-        record,
-    )
+    seen_by, nets = seen[seen_at]
+    path = paths[path_at]
+    text = MessageText(raw, area, kludges, body, tearline, origin, seen_by, path, end, moved, usual, nets)
+    return message, text, record
