@@ -31,7 +31,7 @@ def test_reading_ahead(tmp_path: Path, case: str) -> None:
 def test_who_waits_does_more() -> None:
     """The process that waits for the other makes more of the records, after the first few batches."""
     balance = Balance()
-    for _ in range(3):
+    for _ in range(2):
         assert balance.share == 0
         balance.gave(Waited(writer=60.0))
     usual = balance.share

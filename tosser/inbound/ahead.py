@@ -39,9 +39,9 @@ if TYPE_CHECKING:
 
 BACKLOG_BYTES = 1024 * 1024
 """Less than this is read here: handing it over would take longer."""
-_FIRST = 500
+_FIRST = 1000
 """Messages in the first batch of an order: nobody else has anything to do before it is there."""
-_SMALL_BATCHES = 3
+_SMALL_BATCHES = 2
 """How many batches are small and say nothing about who is ahead: the parent waits for them in any case."""
 _USUAL_SHARE = 0.8
 """Of the records that this process makes where messages are only stored; with links to send to it makes more."""
