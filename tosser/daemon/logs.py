@@ -39,7 +39,7 @@ def configure(level: str, form: str) -> None:
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.StackInfoRenderer(),
-            structlog.processors.format_exc_info if form == "json" else _as_it_is,
+            structlog.processors.format_exc_info if form == "json" else _for_people,
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
@@ -48,11 +48,11 @@ def configure(level: str, form: str) -> None:
     )
 
 
-def _as_it_is(
+def _for_people(
     _logger: structlog.typing.WrappedLogger, _name: str, event: structlog.typing.EventDict
 ) -> structlog.typing.EventDict:
-    """Leave exceptions to the console renderer, which shows them in full."""
-    return event
+    """Leave out what is not known, and leave exceptions to the console renderer, which shows them in full."""
+    return {name: value for name, value in event.items() if value is not None}
 
 
 def tell(plan: Plan) -> None:
