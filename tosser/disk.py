@@ -23,8 +23,10 @@ if TYPE_CHECKING:
 FILE_MODE = 0o640
 DIRECTORY_MODE = 0o750
 _COPY_SIZE = 1024 * 1024
+_AT_ONCE = 256 * 1024
+"""Bytes written in one call: for a megabyte ext4 takes up to five times as long as for four quarters of it."""
 _PIECES = 256
-"""In one call: the system takes four times as many (IOV_MAX), but ext4 four times as long for a megabyte at once."""
+"""Pieces written in one call, for the same reason; the system takes four times as many (IOV_MAX)."""
 _NO_LINKS = frozenset({errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP, errno.ENOSYS})
 """What a file system says that is another one, or knows no second names."""
 
@@ -96,7 +98,7 @@ def write_at(descriptor: int, data: bytes | memoryview, offset: int) -> None:
     view = memoryview(data)
     with _named(descriptor):
         while view:
-            written = os.pwrite(descriptor, view, offset)
+            written = os.pwrite(descriptor, view[:_AT_ONCE], offset)
             view = view[written:]
             offset += written
 
