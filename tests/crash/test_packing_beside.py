@@ -9,7 +9,6 @@ import subprocess
 import sys
 import threading
 from collections import Counter
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.mail import message, packet

@@ -5,7 +5,8 @@ Run as a program it reads beside those who write, without any lock, as readers d
     python -m tests.peers.jam_watch BASE ...     until standard input ends; then print a JSON object
 
 Every message here has a first line that follows from its subject, so that a reader sees a message that is not whole, or
-a text of another one.
+a text of another one. Other programs write their index before their headers, so one of theirs may be seen half written,
+if it is whole later; one of ours may never be.
 """
 
 from __future__ import annotations
@@ -15,9 +16,12 @@ import random
 import select
 import sys
 from pathlib import Path
-from typing import TypedDict
+from typing import TYPE_CHECKING, TypedDict
 
 from tosser.stores.jam_reader import JamReader, Unreadable
+
+if TYPE_CHECKING:
+    from tosser.stores.jam_reader import JamMessage
 
 _PAUSE = 0.01
 """Seconds between two looks."""
@@ -39,32 +43,49 @@ def first_line(subject: str) -> str:
 class Watch:
     """Looks at one base; what was at a place once stays there."""
 
-    def __init__(self, path: Path) -> None:
-        """Take a base that is there."""
+    def __init__(self, path: Path, ours: str = "mail ") -> None:
+        """Take a base that is there, and how the subjects begin of what we write ourselves."""
         self._path = path
+        self._ours = ours
         self._reader = JamReader(path)
         self._seen: dict[int, str] = {}
+        self._doubts: dict[int, str] = {}
         self._places = random.Random(1)
         self.account = Account(read=0, faults=[])
 
     def look(self) -> None:
-        """Read what is new and some of what was there before."""
+        """Read what is new, what was in doubt, and some of what was there before."""
         start = self._places.randint(max(0, len(self._seen) - 40), len(self._seen))
-        for record in self._reader.records(start):
-            if isinstance(record, Unreadable):
-                self._complain(record.position, record.reason)
+        for record in self._reader.records(min([start, *self._doubts])):
+            subject, fault = _judge(record)
+            if fault:
+                self._doubts.setdefault(record.position, fault)
                 continue
-            message = record.message
-            subject, text = message.subject.decode("latin-1"), message.body.decode("latin-1")
-            if text.splitlines()[:1] != [first_line(subject)]:
-                self._complain(record.position, f"{subject!r} has the text {text[:60]!r}")
+            doubt = self._doubts.pop(record.position, None)
+            if doubt is not None and subject.startswith(self._ours):
+                self._complain(record.position, f"{subject!r} was seen half written: {doubt}")
             before = self._seen.setdefault(record.position, subject)
             if before != subject:
                 self._complain(record.position, f"{subject!r} stands where {before!r} was")
             self.account["read"] += 1
 
+    def settle(self) -> None:
+        """Look for the last time, now that nobody writes: what is in doubt still is wrong."""
+        self.look()
+        for position, doubt in self._doubts.items():
+            self._complain(position, doubt)
+
     def _complain(self, position: int, what: str) -> None:
         self.account["faults"].append(f"{self._path.name}[{position}]: {what}")
+
+
+def _judge(record: JamMessage | Unreadable) -> tuple[str, str]:
+    """Tell the subject of what was read, and what is wrong with it, if anything is."""
+    if isinstance(record, Unreadable):
+        return "", record.reason
+    subject, text = record.message.subject.decode("latin-1"), record.message.body.decode("latin-1")
+    wrong = text.splitlines()[:1] != [first_line(subject)]
+    return subject, f"{subject!r} has the text {text[:60]!r}" if wrong else ""
 
 
 def main() -> None:
@@ -73,6 +94,8 @@ def main() -> None:
     while not select.select([sys.stdin], [], [], _PAUSE)[0]:
         for watch in watches:
             watch.look()
+    for watch in watches:
+        watch.settle()
     json.dump([watch.account for watch in watches], sys.stdout)
 
 
