@@ -25,8 +25,6 @@ DIRECTORY_MODE = 0o750
 _COPY_SIZE = 1024 * 1024
 _AT_ONCE = 256 * 1024
 """Bytes written in one call: for a megabyte ext4 takes up to five times as long as for four quarters of it."""
-_PIECES = 256
-"""Pieces written in one call, for the same reason; the system takes four times as many (IOV_MAX)."""
 _NO_LINKS = frozenset({errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP, errno.ENOSYS})
 """What a file system says that is another one, or knows no second names."""
 
@@ -103,12 +101,17 @@ def write_at(descriptor: int, data: bytes | memoryview, offset: int) -> None:
             offset += written
 
 
-def write_pieces(descriptor: int, pieces: Sequence[bytes]) -> None:
-    """Write many pieces one behind the other from the start of the file, without putting them together first."""
+def write_pieces(descriptor: int, blocks: Iterable[Sequence[bytes]]) -> None:
+    """Write many pieces one behind the other from the start of the file, without putting them together first.
+
+    Args:
+        descriptor: the file.
+        blocks: the pieces, those together that are written in one call; the system takes 1,024 at once (IOV_MAX), and
+            the limit for bytes is good for them too.
+    """
     offset = 0
     with _named(descriptor):
-        for first in range(0, len(pieces), _PIECES):
-            some = pieces[first : first + _PIECES]
+        for some in blocks:
             size, written = sum(map(len, some)), os.pwritev(descriptor, some, offset)
             if written < size:
                 write_at(descriptor, memoryview(b"".join(some))[written:], offset + written)

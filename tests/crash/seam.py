@@ -14,6 +14,7 @@ import sqlite3
 import threading
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,7 @@ from tosser import disk
 from tosser.state import database
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable
 
 STEPS = (
     "make_one_directory",
@@ -112,9 +113,11 @@ class Seam:
         def step(*arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - those of any function
             with self._lock:
                 number = self._begin()
+                if name == "write_pieces":
+                    arguments = (arguments[0], list(arguments[1]))
                 if name in _WRITES and self._death == Death(number, Moment.HALF):
                     descriptor, data, *offset = arguments
-                    half = [_half(data)] if name == "write_pieces" else _half([data])
+                    half = [[_half(chain(*data))]] if name == "write_pieces" else _half([data])
                     function(descriptor, half, *offset)
                     if self._trace >= 0:
                         self._write(self._describe(name, (descriptor, half, *offset)))
@@ -164,7 +167,7 @@ class Seam:
         elif name == "write_at":
             note = replace(note, data=bytes(second), offset=arguments[2])
         elif name == "write_pieces":
-            note = replace(note, data=b"".join(second))
+            note = replace(note, data=b"".join(chain(*second)))
         elif name == "truncate":
             note = replace(note, offset=second)
         elif name == "open_or_create":
@@ -180,7 +183,7 @@ class Seam:
         os.write(self._trace, len(data).to_bytes(4, "big") + data)
 
 
-def _half(pieces: Sequence[bytes]) -> bytes:
+def _half(pieces: Iterable[bytes]) -> bytes:
     whole = b"".join(pieces)
     return whole[: len(whole) // 2]
 

@@ -114,7 +114,7 @@ class Yard:
         entry, first = self.state.commit(Decision(self.now, []), {}, len(sizes))
         serials = list(range(first, first + len(sizes)))
         chunks = [content(serial, size) for serial, size in zip(serials, sizes, strict=True)]
-        self.staging.write([(serial, [data[:9], data[9:]]) for serial, data in zip(serials, chunks, strict=True)])
+        self.staging.write([(serial, [[data[:9], data[9:]]]) for serial, data in zip(serials, chunks, strict=True)])
         key = LinkKey.of(link or self.link)
         packets = [PacketOut(serial, key, len(data), 1) for serial, data in zip(serials, chunks, strict=True)]
         self.state.applied(entry, Results(packets=packets, finished=self.now))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from collections import Counter
 from datetime import datetime
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import pytest
@@ -61,7 +62,7 @@ def drawn(rules: Rulebook, *pieces: Piece, later: Rulebook | None = None) -> lis
 
 def content(packet: OutPacket) -> bytes:
     """Give the bytes of a packet."""
-    return b"".join(packet.chunks)
+    return b"".join(chain(*packet.blocks()))
 
 
 def only(packets: list[OutPacket]) -> bytes:
@@ -177,8 +178,9 @@ def test_a_date_shorter_than_its_field() -> None:
 def test_links_share_what_they_get() -> None:
     """The bytes behind the numbers are the same object in the packets of all links that get the same lists."""
     first, second = drawn(world(HUB, PEER, SECOND), make_piece([echo("TECH"), echo("TECH", 2)]))
-    assert first.chunks[2] is second.chunks[2]
-    assert first.chunks[4] is second.chunks[4]
+    ((_, _, tail, _, other, _),), ((_, _, same, _, too, _),) = first.blocks(), second.blocks()
+    assert tail is same
+    assert other is too
     assert [packet.link.address.node for packet in (first, second)] == [201, 202]
 
 

@@ -30,6 +30,8 @@ _CONTINUATION = range(0x80, 0xC0)
 """Bytes that continue a code point in UTF-8."""
 
 _HEAD = struct.Struct("<7H")
+MESSAGE_HEAD_SIZE = _HEAD.size
+"""Bytes of what `build_message_head` writes."""
 _FIXED = struct.Struct("<7H19sB")
 _SMALLEST = _FIXED.size + 4
 """Bytes of a message with a date field of 20 bytes, and NUL for everything else."""

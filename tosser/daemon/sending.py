@@ -110,7 +110,7 @@ class Sending:
             return []
         staging = self._outgoing.staging
         numbered = list(enumerate(packets, first))
-        staging.write([(serial, packet.chunks) for serial, packet in numbered if not packet.file])
+        staging.write([(serial, packet.blocks()) for serial, packet in numbered if not packet.file])
         made = []
         for serial, packet in numbered:
             size = _adopt(packet, staging) if packet.file else packet.size

@@ -63,8 +63,11 @@ class Staging:
         for path in (self._outbound / FILES).glob("*"):
             disk.remove_empty_directory(path)
 
-    def write(self, packets: Sequence[tuple[int, Sequence[bytes]]]) -> None:
-        """Write packets, each a serial number and its bytes in pieces; those of an earlier attempt are replaced.
+    def write(self, packets: Sequence[tuple[int, Iterable[Sequence[bytes]]]]) -> None:
+        """Write packets; those of an earlier attempt are replaced.
+
+        Args:
+            packets: each a serial number, and its bytes in blocks as `tosser.disk.write_pieces` takes them.
 
         Raises:
             OSError: the disk failed; some may have been written.
@@ -73,21 +76,21 @@ class Staging:
         threads = _THREADS if self._synced else os.cpu_count() or 1
         if len(packets) > 1 and threads > 1:
             with ThreadPoolExecutor(min(threads, len(packets))) as pool:
-                futures = [pool.submit(self._write, serial, chunks, mode) for serial, chunks in packets]
+                futures = [pool.submit(self._write, serial, blocks, mode) for serial, blocks in packets]
             for future in futures:
                 future.result()
         else:
-            for serial, chunks in packets:
-                self._write(serial, chunks, mode)
+            for serial, blocks in packets:
+                self._write(serial, blocks, mode)
         if self._synced and packets:
             disk.sync_directory(self._directory)
 
-    def _write(self, serial: int, chunks: Sequence[bytes], mode: int) -> None:
+    def _write(self, serial: int, blocks: Iterable[Sequence[bytes]], mode: int) -> None:
         path = self.path(serial)
         disk.unlink(path)  # what is there may have a second name
         descriptor = disk.create(path, mode)
         try:
-            disk.write_pieces(descriptor, chunks)
+            disk.write_pieces(descriptor, blocks)
             if self._synced:
                 disk.sync_file(descriptor)
         finally:

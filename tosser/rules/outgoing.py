@@ -1,21 +1,22 @@
 """The packets that a batch sends on, as bytes: drawn up from the messages and the decision alone.
 
 Of echomail, what is behind the fourteen bytes that name the two systems is the same for all links that get the same
-SEEN-BY and PATH, and is made once for them. Netmail is composed by `tosser.rules.onward`; what is more urgent than the
-link's other mail is in packets of its own. A packet is closed when the next message would make it larger than the link
-allows.
+SEEN-BY and PATH, and is made once for them; links that get the same messages share the whole row of them. Netmail is
+composed by `tosser.rules.onward`; what is more urgent than the link's other mail is in packets of its own. A packet is
+closed when the next message would make it larger than the link allows.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from datetime import UTC, datetime
-from itertools import chain, compress, repeat
+from itertools import accumulate, compress
 from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
 
 from tosser.address import Address
-from tosser.codec.packed_message import build_message_head, forward_tail
+from tosser.codec.packed_message import MESSAGE_HEAD_SIZE, build_message_head, forward_tail
 from tosser.codec.packet import TERMINATOR
 from tosser.codec.packet_header import PacketHeader, build_packet_header
 from tosser.errors import AddressError
@@ -24,7 +25,7 @@ from tosser.rules.netmail import read_envelope
 from tosser.rules.onward import compose
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from tosser.codec.flow import Flavour
     from tosser.rules.batch import Piece
@@ -37,6 +38,39 @@ if TYPE_CHECKING:
 PRODUCT = 0x00FE
 """FTSC product code: none allocated (FSC-0090)."""
 REVISION = (0, 1)
+_AT_ONCE = 128
+"""Messages whose pieces are given together: enough to be worth a call, few enough for the disk (`tosser.disk`)."""
+
+
+class Run(Struct, frozen=True):
+    """Messages one behind the other whose heads are the same.
+
+    Attributes:
+        head: what each of them begins with.
+        tails: the rest of each, in a row that other runs may share.
+        first: the first one of the row that is meant.
+        last: the one behind the last.
+    """
+
+    head: bytes
+    tails: Sequence[bytes]
+    first: int
+    last: int
+
+
+class _Row:
+    """Echomail, without the heads, that links get which get the same.
+
+    Attributes:
+        tails: the messages.
+        ends: where each would end if they stood one behind the other, with their heads.
+    """
+
+    __slots__ = ("ends", "tails")
+
+    def __init__(self, tails: list[bytes]) -> None:
+        self.tails = tails
+        self.ends = list(accumulate([MESSAGE_HEAD_SIZE + len(tail) for tail in tails]))
 
 
 class OutPacket(Struct):
@@ -44,7 +78,8 @@ class OutPacket(Struct):
 
     Attributes:
         link: who gets it.
-        chunks: its bytes, in pieces; the same message in packets of several links is the same object.
+        header: its header.
+        runs: its messages.
         size: bytes in all.
         messages: how many are in it.
         flavour: how urgently it is sent; ``None`` as the link's other mail.
@@ -53,12 +88,28 @@ class OutPacket(Struct):
     """
 
     link: Link
-    chunks: list[bytes] = field(default_factory=list)
+    header: bytes = b""
+    runs: list[Run] = field(default_factory=list)
     size: int = 0
     messages: int = 0
     flavour: Flavour | None = None
     file: str = ""
     name: str = ""
+
+    def blocks(self) -> Iterator[list[bytes]]:
+        """Give its bytes in pieces, some at a time; the same message in several packets is the same object."""
+        pieces = [self.header]
+        for run in self.runs:
+            for first in range(run.first, run.last, _AT_ONCE):
+                tails = run.tails[first : min(first + _AT_ONCE, run.last)]
+                messages = [run.head] * (2 * len(tails))
+                messages[1::2] = tails
+                pieces += messages
+                if len(pieces) >= 2 * _AT_ONCE:
+                    yield pieces
+                    pieces = []
+        pieces.append(TERMINATOR)
+        yield pieces
 
 
 def draw_packets(pieces: Sequence[Piece], decision: Decision, rules: Rulebook, created: datetime) -> list[OutPacket]:
@@ -102,7 +153,7 @@ def _sender(decided: PieceDecision, rules: Rulebook) -> Address | None:
 class _Lane:
     """The packets of one link, of which the last one is being filled."""
 
-    __slots__ = ("_empty", "_flavour", "_head", "_header", "_link", "_open", "_packets")
+    __slots__ = ("_flavour", "_head", "_header", "_link", "_open", "_packets")
 
     def __init__(self, link: Link, flavour: Flavour | None, created: datetime, packets: list[OutPacket]) -> None:
         """``packets`` receives each packet as it is begun."""
@@ -112,20 +163,21 @@ class _Lane:
         self._open: OutPacket | None = None
         self._head = _message_head(link)
         self._header = _packet_header(link, created)
-        self._empty = len(self._header) + len(TERMINATOR)
 
-    def add_echomail(self, tails: list[bytes]) -> None:
-        """Add messages that are between us and the link, given without their heads."""
-        size = len(tails) * len(self._head) + sum(map(len, tails))
-        filled = self._open.size if self._open else self._empty
-        if filled + size > self._link.max_packet:
-            for tail in tails:
-                self.add(self._head, tail)
-            return
-        packet = self._open or self._begin()
-        packet.chunks.extend(chain.from_iterable(zip(repeat(self._head), tails)))
-        packet.size += size
-        packet.messages += len(tails)
+    def add_echomail(self, row: _Row) -> None:
+        """Add messages that are between us and the link."""
+        first = 0
+        while first < len(row.tails):
+            packet = self._open or self._begin()
+            start = row.ends[first - 1] if first else 0
+            last = bisect_right(row.ends, start + self._link.max_packet - packet.size)
+            if last <= first:
+                packet = self._begin() if packet.messages else packet
+                last = max(bisect_right(row.ends, start + self._link.max_packet - packet.size), first + 1)
+            packet.runs.append(Run(self._head, row.tails, first, last))
+            packet.size += row.ends[last - 1] - start
+            packet.messages += last - first
+            first = last
 
     def add(self, head: bytes, tail: bytes) -> None:
         """Append a message to the open packet, or to a new one where it would grow too large."""
@@ -133,12 +185,13 @@ class _Lane:
         size = len(head) + len(tail)
         if packet is None or packet.size + size > self._link.max_packet:
             packet = self._begin()
-        packet.chunks += (head, tail)
+        packet.runs.append(Run(head, (tail,), 0, 1))
         packet.size += size
         packet.messages += 1
 
     def _begin(self) -> OutPacket:
-        packet = self._open = OutPacket(self._link, [self._header], self._empty, flavour=self._flavour)
+        size = len(self._header) + len(TERMINATOR)
+        packet = self._open = OutPacket(self._link, self._header, size=size, flavour=self._flavour)
         self._packets.append(packet)
         return packet
 
@@ -179,9 +232,13 @@ class _Drawing:
 
     def fill(self) -> None:
         """Give every link its echomail."""
+        rows: dict[tuple[bool, ...], _Row] = {}
         for lane in list(self._lanes.values()):
-            gets = [lane in lanes for lanes in self._ways]
-            lane.add_echomail(list(compress(self._tails, map(gets.__getitem__, self._numbers))))
+            gets = tuple([lane in lanes for lanes in self._ways])
+            row = rows.get(gets)
+            if row is None:
+                row = rows[gets] = _Row(list(compress(self._tails, map(gets.__getitem__, self._numbers))))
+            lane.add_echomail(row)
 
     def send_on(self, piece: Piece, number: int, onward: Onward, moment: datetime) -> None:
         """Add a netmail to the packets of a link, and the files that go with it; ``number`` is that of the message."""
@@ -204,10 +261,7 @@ class _Drawing:
         return lane
 
     def finished(self) -> list[OutPacket]:
-        """Close every packet."""
-        for packet in self._packets:
-            if not packet.file:
-                packet.chunks.append(TERMINATOR)
+        """Give what was drawn up."""
         return self._packets
 
 
