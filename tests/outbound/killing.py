@@ -29,7 +29,7 @@ class Life:
 
     Attributes:
         steps: how many it has taken, or tried to.
-        journal: what they were.
+        journal: what they were: a function, and what it was about.
     """
 
     def __init__(self, steps: int) -> None:
@@ -38,11 +38,11 @@ class Life:
         self._limit = steps
         self._lock = threading.Lock()
 
-    def step(self, name: str) -> bool:
+    def step(self, what: str) -> bool:
         """Take a step; tells whether it is the one at which the process dies."""
         with self._lock:
             self.steps += 1
-            self.journal.append(name)
+            self.journal.append(what)
             if self.steps > self._limit + 1:
                 raise Killed
             return self.steps > self._limit
@@ -51,7 +51,7 @@ class Life:
         """Make a function that is a step."""
 
         def step(*arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - those of any function
-            if self.step(name):
+            if self.step(" ".join(map(str, (name, *arguments[:1])))):
                 if name == "write_at":
                     descriptor, data, offset = arguments
                     function(descriptor, data[: len(data) // 2], offset)

@@ -91,6 +91,8 @@ def check_all_sent_once(yard: Yard, serials: list[int]) -> None:
     struck_out = {path for path in yard.directory.glob("*") if path.name in {name for name, _ in yard.mailer.sent}}
     while yard.shipper.links_waiting():
         yard.shipper.ship(yard.link)
+    with yard.shipper.round():
+        pass  # what could not be removed in the round before goes in the next, also when there is no mail
     if yard.link.filebox:
         yard.mailer.empty_box(box_of(yard.home))
     else:
@@ -213,15 +215,10 @@ def test_a_disk_that_fails(home: Path, kind: str) -> None:
                 yard.shipper.ship(yard.link)
             except OSError as error:
                 assert str(error) == "the disk is full"  # noqa: PT017 - whether it is raised depends on the step
-        if life.steps == steps + 1 and not link_is_free(yard):
-            yard.restart()  # it was the lock that could not be removed
+        if any(re.fullmatch(r"unlink .*\.bsy", failed) for failed in life.journal[steps : steps + 1]):
+            yard.restart()  # the lock could not be removed
         check_all_sent_once(yard, serials)
         yard.close()
-
-
-def link_is_free(yard: Yard) -> bool:
-    """Tell whether no lock is left."""
-    return not list(yard.out.rglob("*.bsy"))
 
 
 def _fail_once(patch: pytest.MonkeyPatch, steps: int) -> Life:
@@ -230,8 +227,8 @@ def _fail_once(patch: pytest.MonkeyPatch, steps: int) -> Life:
     life.disk(patch)
     original = life.step
 
-    def step(name: str) -> bool:
-        original(name)
+    def step(what: str) -> bool:
+        original(what)
         if life.steps == steps + 1:
             raise OSError("the disk is full")
         return False

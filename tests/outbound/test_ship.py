@@ -8,15 +8,22 @@ import stat
 import time
 import zipfile
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.outbound.yard import LINK, MONDAY, POINT, SIZE, STAGED, Yard, content, with_settings
+from tosser.codec import zip as zip_codec
 from tosser.codec.flow import Flavour
 from tosser.errors import LinkBusy, ProgramError
+from tosser.outbound import zipping
 from tosser.outbound.bso import Backlog
 from tosser.outbound.ship import ROUND_BYTES, ShipReport, box_backlog
+from tosser.outbound.staging import packet_name
 from tosser.rules.shipping import LinkKey
+
+if TYPE_CHECKING:
+    from tosser.codec.zip import ZipMember
 
 DAY = 86400.0
 BUNDLE = "0000ffff.mo0"
@@ -514,6 +521,83 @@ def test_packets_that_somebody_removed(yard: Yard) -> None:
     (lost,) = yard.stage(SIZE)
     yard.staging.path(lost).unlink()
     assert yard.shipper.ship(yard.link) == ShipReport(lost=1)
+
+
+@pytest.fixture
+def deflated(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Note the names of packets when they are deflated."""
+    names: list[str] = []
+
+    def pack_member(name: str, *arguments: Any) -> ZipMember:  # noqa: ANN401 - as they come
+        names.append(name)
+        return zip_codec.pack_member(name, *arguments)
+
+    monkeypatch.setattr(zipping, "pack_member", pack_member)
+    return names
+
+
+def await_names(names: list[str], count: int) -> None:
+    """Wait until so many are noted."""
+    for _ in range(1000):
+        if len(names) >= count:
+            return
+        time.sleep(0.005)
+    raise AssertionError(names)
+
+
+def test_packets_are_prepared(yard: Yard, deflated: list[str]) -> None:
+    """What is deflated before it is asked for is not deflated again, and the bundle is as ever."""
+    serials = yard.stage(SIZE, SIZE, SIZE)
+    for serial in serials[:2]:
+        yard.shipper.prepare(yard.link, serial, SIZE)
+    yard.shipper.prepare(with_settings(LINK, archiver="none"), serials[2], SIZE)
+    yard.shipper.ship(yard.link)
+    assert members(yard.out / BUNDLE) == serials
+    assert sorted(deflated) == [packet_name(serial) for serial in serials]
+
+
+def test_only_so_much_is_prepared(yard: Yard, deflated: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is beyond the room waits until it is asked for; there is room again in the next round."""
+    monkeypatch.setattr(zipping, "_MOST_PREPARED", 2 * SIZE)
+    yard.shipper.ship(yard.link)
+    for done in (0, 3):
+        serials = yard.stage(SIZE, SIZE, SIZE)
+        for serial in serials:
+            yard.shipper.prepare(yard.link, serial, SIZE)
+        await_names(deflated, done + 2)
+        assert sorted(deflated[done:]) == [packet_name(serial) for serial in serials[:2]]
+        yard.shipper.ship(yard.link)
+        assert len(deflated) == done + 3
+
+
+def test_what_is_prepared_in_vain_is_forgotten(yard: Yard, deflated: list[str]) -> None:
+    """A packet of a link that is locked is deflated again when it goes; nothing is kept for it meanwhile."""
+    (serial,) = yard.stage(SIZE)
+    yard.shipper.prepare(yard.link, serial, SIZE)
+    await_names(deflated, 1)
+    with yard.bso.lock(yard.link.address), pytest.raises(LinkBusy):
+        yard.shipper.ship(yard.link)
+    yard.shipper.ship(yard.link)
+    assert members(yard.out / BUNDLE) == [serial]
+    assert deflated == [packet_name(serial)] * 2
+
+
+def test_what_cannot_be_removed(yard: Yard, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Staged files that stay behind are told, harm nothing, and go in the next round."""
+
+    def fail(_: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    yard.stage(SIZE, SIZE)
+    with monkeypatch.context() as patch:
+        patch.setattr(yard.staging, "remove", fail)
+        with pytest.raises(OSError, match="Input/output error"):
+            yard.shipper.ship(yard.link)
+    assert yard.shipper.links_waiting() == []
+    assert len(list((yard.out / STAGED).iterdir())) == 2
+    with yard.shipper.round():
+        pass
+    assert list((yard.out / STAGED).iterdir()) == []
 
 
 def test_backlog(yard: Yard) -> None:

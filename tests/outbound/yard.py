@@ -86,6 +86,7 @@ class Yard:
         self.state = State(self.home / "state")
         self.staging = Staging(self.out)
         self.staging.prepare()
+        self.staging.remove_orphans(self.state.staged_serials())
         self.bso = Bso(self.out, NETWORK.domain, 1337, self.state.outbound_identity)
         self.bso.release_leftovers([self.link.address])
         self.use(self.state)

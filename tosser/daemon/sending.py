@@ -113,6 +113,8 @@ class Sending:
         staging.write([(serial, packet.blocks()) for serial, packet in numbered if not packet.file])
         made = []
         for serial, packet in numbered:
+            if not packet.file:
+                self._outgoing.shipper.prepare(packet.link, serial, packet.size)
             size = _adopt(packet, staging) if packet.file else packet.size
             if size or not packet.file:
                 key = LinkKey.of(packet.link)
@@ -132,17 +134,19 @@ class Sending:
         if self._outgoing is None:
             return report
         self._remove_orphans(self._outgoing.staging)
-        for key in self._outgoing.shipper.links_waiting():
-            link = self._link(key)
-            if link is not None:
-                self._ship_to(link, self._outgoing.shipper, report)
-                beat()
+        shipper = self._outgoing.shipper
+        with shipper.round() as ship:
+            for key in shipper.links_waiting():
+                link = self._link(key)
+                if link is not None:
+                    self._ship_to(link, ship, report)
+                    beat()
         return report
 
-    def _ship_to(self, link: Link, shipper: Shipper, report: ShipmentReport) -> None:
+    def _ship_to(self, link: Link, ship: Callable[[Link], ShipReport], report: ShipmentReport) -> None:
         told = log.bind(link=str(link.address.without_domain), network=link.network)
         try:
-            shipped = shipper.ship(link)
+            shipped = ship(link)
         except LinkBusy as error:
             told.info("link_busy", error=str(error))
             report.busy.append(str(link.address.without_domain))

@@ -2,14 +2,15 @@
 
 All of this happens under the link's lock, except in file boxes, which need none. New bundles are written whole beside
 their places (a bundle that is added to is written anew); the state notes in one transaction which packets are in them;
-they get their names; flow files name them; then the staged packets go, and the state forgets them. Whoever is killed
-in between leaves one of three cases:
+they get their names; flow files name them; then the state forgets the packets, and the staged files go. Whoever is
+killed in between leaves one of four cases:
 
 * the state knows of no bundle: what is beside a place is removed, and the packets are packed anew;
 * the bundle is still beside its place: it gets its name now. Unless it was to replace one that the mailer has sent
   meanwhile: then the packets are packed anew;
 * the bundle has its name, or had: a mailer sends only what a flow file names, so if the file is there it is named now,
-  if it was not before, and if it is gone it has been sent.
+  if it was not before, and if it is gone it has been sent;
+* the state knows of no packet whose file is staged: it is removed at the next start.
 
 So nothing depends on the lock outliving us, nor on what a foreign archiver can tell about its archives.
 """
@@ -19,7 +20,8 @@ from __future__ import annotations
 import os
 import threading
 import time
-from contextlib import nullcontext, suppress
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import contextmanager, nullcontext, suppress
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -39,7 +41,8 @@ from tosser.outbound.zipping import ZipPacker
 from tosser.rules.shipping import NAMES_KEPT, LinkKey, Placement
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+    from concurrent.futures import Future
 
     from tosser.outbound.bso import Bso
     from tosser.outbound.packing import Packer
@@ -132,10 +135,38 @@ class Shipper:
         self._register = register
         self._synced = synced
         self._clock = clock
-        packers: list[Packer] = [ZipPacker(staging, level, synced=synced)]
+        self._zip = ZipPacker(staging, level, synced=synced)
+        packers: list[Packer] = [self._zip]
         packers += [ProgramPacker(program, staging, synced=synced) for program in (programs or {}).values()]
         self._packers = {packer.name: packer for packer in packers} | {"none": BarePacker(staging, synced=synced)}
         self._working = threading.Lock()
+        self._remover = ThreadPoolExecutor(1, thread_name_prefix="tosser-remove")
+        self._left: set[int] = set()
+        self._removals: list[Future[None]] = []
+
+    def prepare(self, link: Link, serial: int, size: int) -> None:
+        """Begin what can be done for a staged packet before it is shipped."""
+        if link.archiver == self._zip.name:
+            self._zip.prepare(serial, size, self._clock())
+
+    @contextmanager
+    def round(self) -> Iterator[Callable[[Link], ShipReport]]:
+        """Serve several links: gives `ship`, which leaves to the end what may be left to the end.
+
+        Raises:
+            OSError: at the end: what was shipped cannot be removed from where it was staged. That does no harm, and is
+                tried again in the next round, or at the next start.
+        """
+        self._removals.clear()
+        self._remove(self._left)
+        try:
+            yield self._ship
+        finally:
+            self._zip.forget()
+            wait(self._removals)
+            for removal in self._removals:
+                removal.result()
+            self._left.clear()
 
     def links_waiting(self) -> list[LinkKey]:
         """List the links that anything waits for."""
@@ -158,6 +189,10 @@ class Shipper:
             StateError: the state database cannot be used.
             OSError: the disk failed; what was not shipped waits, or will be finished the next time.
         """
+        with self.round() as ship:
+            return ship(link)
+
+    def _ship(self, link: Link) -> ShipReport:
         packets = self._staged(link)
         if not packets:
             return ShipReport()
@@ -179,8 +214,9 @@ class Shipper:
             return [packet for packet in self._staged(link) if (packet.flavour or usual) is link.flavour]
 
         delivery = _Delivery(
-            self._bso, self._staging, self._register, link, now=self._clock(), report=report, synced=self._synced
-        )
+            self._bso, self._staging, self._register, link, self._remove,
+            now=self._clock(), report=report, synced=self._synced,
+        )  # fmt: skip
         packets = waiting()
         delivery.send_files([packet for packet in packets if packet.name])
         packets = [packet for packet in packets if not packet.name]
@@ -189,6 +225,12 @@ class Shipper:
             packets = [packet for packet in waiting() if not packet.name]
         for some in _rounds(packets):
             delivery.deliver(some, self._packers[link.archiver])
+
+    def _remove(self, serials: Collection[int]) -> None:
+        """Remove shipped packets from the staging directory, meanwhile: freeing what they take up needs time."""
+        if serials:
+            self._left.update(serials)
+            self._removals.append(self._remover.submit(self._staging.remove, tuple(serials)))
 
 
 class _Delivery:
@@ -200,6 +242,7 @@ class _Delivery:
         staging: Staging,
         register: Register,
         link: Link,
+        remove: Callable[[Collection[int]], None],
         *,
         now: float,
         report: ShipReport,
@@ -211,6 +254,7 @@ class _Delivery:
         self._register = register
         self._link = link
         self._key = LinkKey.of(link)
+        self._remove = remove
         self._now = now
         self._synced = synced
         self._outbound = bso.directory_of(link.address)
@@ -340,8 +384,8 @@ class _Delivery:
         if named:
             self._flows.add(self._link.flavour, named)
         serials = [serial for shipment in shipments for serial in shipment.serials]
-        self._staging.remove(serials)
         self._register.shipped(self._key, serials, shipments[-1].target.name, self._now)
+        self._remove(serials)
         self.report.packets += len(serials)
         self.report.files += [shipment.target for shipment in shipments]
 

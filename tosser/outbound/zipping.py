@@ -1,4 +1,8 @@
-"""ZIP bundles, packed in process: packets are deflated on all processors, and members that are there are copied."""
+"""ZIP bundles, packed in process: packets are deflated on all processors, and members that are there are copied.
+
+Deflating is most of the work of sending, and needs neither the disk nor the interpreter: it begins as soon as a packet
+is staged, while other mail is tossed.
+"""
 
 from __future__ import annotations
 
@@ -25,8 +29,10 @@ if TYPE_CHECKING:
     from tosser.rules.shipping import StagedPacket
 
 _COPY_SIZE = 1024 * 1024
-_AHEAD = 4
-"""Packets deflated, or being so, for each processor, before the first of them is written."""
+_AHEAD = 8
+"""Packets deflated, or being so, before the first of them is written."""
+_MOST_PREPARED = 128 * 1024 * 1024
+"""Bytes of packets that are deflated before they are asked for; what comes of them is in memory till then."""
 
 
 class ZipPacker:
@@ -44,49 +50,68 @@ class ZipPacker:
         self._staging = staging
         self._level = level
         self._synced = synced
+        self._pool = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="tosser-zip")
+        self._prepared: dict[int, Future[ZipMember]] = {}
+        self._room = _MOST_PREPARED
+
+    def prepare(self, serial: int, size: int, created: float) -> None:
+        """Begin to deflate a staged packet that is to be packed soon, unless enough is prepared already.
+
+        Args:
+            serial: its number.
+            size: bytes of it.
+            created: Unix seconds.
+        """
+        if size <= self._room:
+            self._room -= size
+            self._prepared[serial] = self._pool.submit(self._member, serial, created)
+
+    def forget(self) -> None:
+        """Forget what was prepared and not packed."""
+        for future in self._prepared.values():
+            future.cancel()
+        self._prepared.clear()
+        self._room = _MOST_PREPARED
 
     def pack(self, packets: Sequence[StagedPacket], place: Place, newest: Path | None) -> list[Shipment]:
         """Put packets into ZIP bundles beside their places."""
         shipments: list[Shipment] = []
         archive: _Archive | None = None
-        closing: list[Future[None]] = []
-        processors = os.cpu_count() or 1
-        with ThreadPoolExecutor(processors) as pool:
-            try:
-                for packet, member in self._members(packets, pool, processors * _AHEAD):
-                    if archive is None or not archive.takes(member, place.link.max_bundle):
-                        if archive is not None:
-                            closing.append(pool.submit(archive.close, sync=self._synced))
-                            archive = None
-                        archive = _open_archive(newest if not shipments else None, place, member)
-                        shipments.append(archive.shipment)
-                    archive.add(packet, member)
-                if archive is not None:
-                    closing.append(pool.submit(archive.close, sync=self._synced))
-                    archive = None
-                for future in closing:
-                    future.result()
-            except BaseException:
-                if archive is not None:
-                    archive.abandon()
-                discard(shipments)
-                raise
+        try:
+            for packet, member in self._members(packets):
+                if archive is None or not archive.takes(member, place.link.max_bundle):
+                    if archive is not None:
+                        full, archive = archive, None
+                        full.close(sync=self._synced)
+                    archive = _open_archive(newest if not shipments else None, place, member)
+                    shipments.append(archive.shipment)
+                archive.add(packet, member)
+            if archive is not None:
+                last, archive = archive, None
+                last.close(sync=self._synced)
+        except BaseException:
+            if archive is not None:
+                archive.abandon()
+            discard(shipments)
+            raise
         return shipments
 
-    def _members(
-        self, packets: Sequence[StagedPacket], pool: ThreadPoolExecutor, ahead: int
-    ) -> Iterator[tuple[StagedPacket, ZipMember]]:
-        """Deflate packets, some ahead of the one that is wanted next."""
+    def _members(self, packets: Sequence[StagedPacket]) -> Iterator[tuple[StagedPacket, ZipMember]]:
+        """Give packets deflated, some of them ahead of the one that is wanted next."""
         rest = iter(packets)
-        waiting = [(packet, pool.submit(self._member, packet)) for packet in islice(rest, ahead)]
+        waiting = [(packet, self._deflated(packet)) for packet in islice(rest, _AHEAD)]
         while waiting:
             packet, future = waiting.pop(0)
             yield packet, future.result()
-            waiting += [(packet, pool.submit(self._member, packet)) for packet in islice(rest, 1)]
+            waiting += [(packet, self._deflated(packet)) for packet in islice(rest, 1)]
 
-    def _member(self, packet: StagedPacket) -> ZipMember:
-        data = self._staging.path(packet.serial).read_bytes()
-        return pack_member(packet_name(packet.serial), data, local_time(packet.created), self._level)
+    def _deflated(self, packet: StagedPacket) -> Future[ZipMember]:
+        prepared = self._prepared.pop(packet.serial, None)
+        return prepared or self._pool.submit(self._member, packet.serial, packet.created)
+
+    def _member(self, serial: int, created: float) -> ZipMember:
+        data = self._staging.path(serial).read_bytes()
+        return pack_member(packet_name(serial), data, local_time(created), self._level)
 
 
 class _Archive:
