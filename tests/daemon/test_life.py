@@ -88,7 +88,7 @@ def test_what_the_service_manager_hears(tmp_path: Path) -> None:
         daemon.wait_for(lambda: nothing_waits(system), 60, "empty inbounds")
         before = daemon.notifications.count("WATCHDOG=1")
         daemon.wait_for(lambda: daemon.notifications.count("WATCHDOG=1") > before + 2, what="signs of life")
-        daemon.wait_for(lambda: "STATUS=0 files waiting" in daemon.notifications, what="the status")
+        daemon.wait_for(lambda: "STATUS=files waiting: 0" in daemon.notifications, what="the status")
         assert daemon.notifications.count("READY=1") == 1
         assert daemon.notifications[0] == "READY=1"
         assert daemon.stop() == DONE

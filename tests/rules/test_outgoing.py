@@ -297,6 +297,18 @@ def test_packets_are_closed_in_time(room: int, expected: list[int], spare: int, 
     assert subjects == [b"Test %d" % number for number in range(1, 6)]
 
 
+@pytest.mark.parametrize("size", [0, 4000, 300_000])
+def test_a_packet_is_given_in_blocks(size: int) -> None:
+    """However long the messages are, a block is a bounded number of pieces, and bytes as far as messages allow."""
+    link = replace(make_link(PEER, NET), max_packet=1 << 30)
+    raw = [message("TECH", number=number, body=b"x" * size + b"\r") for number in range(300)]
+    (packet,) = drawn(world(HUB, link), make_piece(raw))
+    blocks = list(packet.blocks())
+    assert len(blocks) > 2
+    assert max(map(len, blocks)) <= 512
+    assert max(len(b"".join(block)) for block in blocks) < 256 * 1024 + 2 * (size + 1000)
+
+
 @given(
     sizes=st.lists(st.integers(0, 3000), min_size=1, max_size=30),
     limits=st.lists(st.integers(1024, 8192), min_size=1, max_size=4),

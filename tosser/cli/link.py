@@ -255,7 +255,7 @@ def _show(facts: dict[str, Any], total: LinkTotals | None) -> None:
 def _hold_text(held: dict[str, Any] | None) -> str:
     if held is None:
         return ""
-    return f"since {held['since']}, by {held['who']}: {held['why']}; {held['files']} files wait"
+    return f"since {held['since']}, by {held['who']}: {held['why']}; files waiting: {held['files']}"
 
 
 def _limits_text(facts: Mapping[str, Any]) -> str:

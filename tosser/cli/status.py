@@ -183,7 +183,7 @@ def _show_wrong(facts: dict[str, Any], now: float) -> None:
     """Show what waits for links on hold, and what is wrong, each thing once."""
     for held in facts["held"]:
         where = f"{held['address']} in {held['network']}"
-        say(f"on hold     {where}, since {held['since']}, by {held['who']}: {held['files']} files wait")
+        say(f"on hold     {where}, since {held['since']}, by {held['who']}; files waiting: {held['files']}")
     known = {f"{condition['subject']}: {condition['text']}" for condition in facts["conditions"]}
     for trouble in facts["trouble"]:
         if trouble not in known:

@@ -179,7 +179,7 @@ class Service:
         await self._say(wrong)
         if not self._finishing.is_set():  # stopping is the last thing to be said
             troubles = [text for text in self._conditions.present.values() if text]
-            self._notifier.status("; ".join(troubles) or f"{len(scan.ready) + len(scan.waiting)} files waiting")
+            self._notifier.status("; ".join(troubles) or f"files waiting: {len(scan.ready) + len(scan.waiting)}")
 
     async def _say(self, wrong: Mapping[str, str]) -> None:
         await asyncio.to_thread(self._conditions.say, wrong)

@@ -38,8 +38,8 @@ if TYPE_CHECKING:
 PRODUCT = 0x00FE
 """FTSC product code: none allocated (FSC-0090)."""
 REVISION = (0, 1)
-_AT_ONCE = 128
-"""Messages whose pieces are given together: enough to be worth a call, few enough for the disk (`tosser.disk`)."""
+_BLOCK_MESSAGES, _BLOCK_BYTES = 128, 256 * 1024
+"""How much of a packet is given at once: enough to be worth a call, little enough for the disk (`tosser.disk`)."""
 
 
 class Run(Struct, frozen=True):
@@ -98,14 +98,15 @@ class OutPacket(Struct):
 
     def blocks(self) -> Iterator[list[bytes]]:
         """Give its bytes in pieces, some at a time; the same message in several packets is the same object."""
+        count = min(max(_BLOCK_BYTES * self.messages // self.size, 1), _BLOCK_MESSAGES)
         pieces = [self.header]
         for run in self.runs:
-            for first in range(run.first, run.last, _AT_ONCE):
-                tails = run.tails[first : min(first + _AT_ONCE, run.last)]
+            for first in range(run.first, run.last, count):
+                tails = run.tails[first : min(first + count, run.last)]
                 messages = [run.head] * (2 * len(tails))
                 messages[1::2] = tails
                 pieces += messages
-                if len(pieces) >= 2 * _AT_ONCE:
+                if len(pieces) >= 2 * count:
                     yield pieces
                     pieces = []
         pieces.append(TERMINATOR)
