@@ -110,7 +110,7 @@ def test_purge(system: Node) -> None:
     areas = [area | ({"keep": {"messages": 3}} if area["tag"] == AREA else {}) for area in document["areas"]]
     configure(system, areas=areas)
     told = run(system, "base", "purge", "--dry", AREA, OTHER)
-    assert told.stdout == f"{AREA}: 1 messages deleted, 3 kept\n{OTHER}: 0 messages deleted, 1 kept\n"
+    assert told.stdout == f"{AREA}: 1 messages would be deleted, 3 kept\n{OTHER}: 0 messages would be deleted, 1 kept\n"
     assert len(stored(base_of(system))) == 4
     assert run(system, "base", "purge").code == DONE
     assert sorted(stored(base_of(system))) == [4, 5, 6]

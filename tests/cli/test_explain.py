@@ -291,14 +291,17 @@ def test_packets_larger_than_a_batch_are_told_whole(tmp_path: Path) -> None:
 
 
 def test_unreadable_files_do_not_stop_the_others(system: Node) -> None:
-    """A missing file is complained of, and the others are explained."""
-    path = system.root / "a.pkt"
+    """A missing file, and a link that leads to itself, are complained of, and the others are explained."""
+    none, loop, path = (system.root / name for name in ("none.pkt", "loop.pkt", "a.pkt"))
+    loop.symlink_to(loop)
     path.write_bytes(packet([message("TQW_GEN")]))
 
-    result = system.run("explain", str(system.root / "none.pkt"), str(path))
+    result = system.run("explain", *map(str, (none, loop, path)))
 
     assert result.code == FAILED
-    assert result.stderr == f"tosser: {system.root / 'none.pkt'}: No such file or directory\n"
+    assert result.stderr == (
+        f"tosser: {none}: No such file or directory\ntosser: {loop}: Too many levels of symbolic links\n"
+    )
     assert "summary: tossed; messages: 1 accepted" in result.stdout
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -73,6 +74,7 @@ def test_all_settings_are_shown(hub: Node) -> None:
         "flavour": "crash",
         "filebox": str(hub.root / "box"),
         "paused": True,
+        "pause": None,
         "held": None,
         "max_messages_per_hour": 20_000,
         "max_dupes_per_hour": None,
@@ -97,6 +99,15 @@ def test_all_settings_are_shown(hub: Node) -> None:
         "last_out": None,
         "last_out_file": None,
     }
+
+
+def test_a_pause_is_shown_with_its_reason(hub: Node) -> None:
+    """Who paused a link by a command, since when and why, stands there until it is resumed."""
+    run(hub, "link", "pause", HUB, "--why", "line down")
+    shown = run(hub, "link", "show", HUB)
+    run(hub, "link", "resume", HUB)
+    assert re.search(r"^paused      since 20\S+Z, by \S+: line down$", shown, re.MULTILINE)
+    assert "\npaused" not in run(hub, "link", "show", HUB)
 
 
 def test_people_are_shown_what_is_set(hub: Node) -> None:

@@ -93,6 +93,7 @@ def answerable(tmp_path_factory: pytest.TempPathFactory) -> Node:
         (("--area", "TQW_TECH", "--subject", "Ж"), "x", "subject, line 1, column 1: 'Ж' (U+0416) is not in CP437"),
         (("--area", "TQW_TECH", "--subject", "x" * 72), "x", "the subject has 72 bytes; 71 are possible"),
         (("--area", "TQW_TECH", "--from", "a\rb"), "x", "the author has a control character"),
+        (("--area", "TQW_TECH"), "one\nab\0c\n", "text, line 2, column 3: a text cannot have a NUL character"),
         (("--area", "TQW_TECH", "--charset", "KLINGON"), "x", "'KLINGON' is no character set"),
         (("--area", "TQW_TECH", "--reply", "1:2/3 0"), "x", "no message 1:2/3 0"),
         (("--area", "TQW_TECH", "--split", "10"), "x" * 20, "split takes 1000 bytes or more"),

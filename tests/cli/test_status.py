@@ -56,9 +56,9 @@ def test_with_mail(tmp_path: Path) -> None:
     told = system.run("status")
     assert told.code == SET_ASIDE
     first, links, areas, files = told.stdout.split("\n\n")
-    assert re.sub(r"since \d+s", "since a moment", first).splitlines() == [
+    assert re.sub(r"waited \d+s", "waited a moment", first).splitlines() == [
         "daemon      not running",
-        "inbound     1 ready, 0 settling, 1 not ours, the oldest waits since a moment",
+        "inbound     1 ready, 0 settling, 1 not ours, the oldest has waited a moment",
         "in work     0 files, 0 batches decided and not yet carried out",
         "set aside   1 quarantined",
         "outbox      0 events wait for the broker",

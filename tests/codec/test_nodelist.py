@@ -113,6 +113,9 @@ def test_everybody_above_once() -> None:
     assert [role for role, _ in LISTS.above(Address.parse("1337:1337/5"))] == ["host"]
     assert LISTS.above(Address.parse("1337:1337/0")) == []
     assert [role for role, _ in LISTS.above(Address.parse("1337:9/9"))] == ["zone"]
+    lines = [f"Zone,9,{REST}", f"Host,1,{REST}", f",2,{REST}"]
+    regionless = Nodelist([parse_list(body_of(lines)).table("", "a")])
+    assert [role for role, _ in regionless.above(Address.parse("9:1/2"))] == ["host", "zone"]
 
 
 def test_networks_that_share_a_zone_number() -> None:

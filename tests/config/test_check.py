@@ -326,6 +326,8 @@ def test_an_ambiguous_link_is_a_mistake(tmp_path: Path) -> None:
                 "2:61 paths.inbound.secure[1]: bases is also paths.bases",
             ],
         ),
+        ("inbound: {secure: [in]}, outbound: state", ["2:72 paths.outbound: state is also paths.state"]),
+        ("inbound: {secure: [in]}, outbound: bases", ["2:72 paths.outbound: bases is also paths.bases"]),
     ],
 )
 def test_inbounds_are_apart(tmp_path: Path, paths: str, problems: list[str]) -> None:

@@ -121,8 +121,8 @@ REFUSED: list[tuple[object, object]] = [
         for value in ("5020", "5020/1.2", "5020/1@fidonet", "2:5020", "0/1", "0:1/1", "40000/1", "5020/-1", "", 5020.1)
     ),
     *((values.PatternValue, value) for value in ("all", "2:5020", "5020/*", "", 2)),
-    *((values.PathValue, value) for value in ("", "a\0b", 5, ["a"])),
-    *((values.BasePath, value) for value in ("", "a/", "a/..", "..", "a\0", 5)),
+    *((values.PathValue, value) for value in ("", "a\0b", 5, ["a"], "~", "~/a")),
+    *((values.BasePath, value) for value in ("", "a/", "a/..", "..", "a\0", 5, "a.JHR", "~/a")),
     *((values.Tag, value) for value in ("", "A B", "+A", "-A", "GRÜN", "A" * 80, 5, "A\r", "{\x7f}")),
     *((values.NetworkName, value) for value in ("", "a.b", "a/b", "a" * 32, "grün")),
     *((values.Domain, value) for value in ("", "fidonet.org", "a b", 5)),

@@ -94,7 +94,7 @@ def test_too_many_duplicates(tmp_path: Path) -> None:
     status = system.run("status")
     assert status.code == SET_ASIDE
     assert f"on hold     {STORMY} in tqwnet, since " in status.stdout
-    assert "by auto; files waiting: 4" in status.stdout
+    assert "; files waiting: 4" in status.stdout
     shown = system.run("link", "show", STORMY).stdout
     assert f"it sent {LIMIT + 1} duplicates within an hour, and the limit is {LIMIT}; files waiting: 4" in shown
     (row,) = [line for line in system.run("link", "list", "--json").json if line["address"] == STORMY]

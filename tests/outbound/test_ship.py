@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import errno
 import os
+import sqlite3
 import stat
 import time
 import zipfile
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -162,6 +164,22 @@ def test_size_counts_what_is_there(yard: Yard) -> None:
     third = yard.stage(SIZE)
     assert yard.shipper.ship(yard.link).files == [yard.out / "0000ffff.mo1"]
     assert members(yard.out / "0000ffff.mo1") == [*second[1:], *third]
+
+
+@pytest.mark.parametrize("archiver", ["zip", "none"])
+def test_it_is_noted_what_each_packet_is_in(yard: Yard, archiver: str) -> None:
+    """Where there are several bundles, or packets on their own, each packet is traced to its own."""
+    serials = yard.stage(*[SIZE] * 5)
+    yard.shipper.ship(with_settings(LINK, archiver=archiver, max_bundle=2 * SIZE + 400))
+    with closing(sqlite3.connect(yard.home / "state" / "tosser.db")) as database:
+        noted = dict(database.execute("SELECT serial, file FROM shipped"))
+    if archiver == "zip":
+        found = {serial: path.name for path in yard.out.glob("0000ffff.*") for serial in members(path)}
+    else:
+        found = {int(path.stem, 16): path.name for path in yard.out.glob("*.pkt")}
+    assert len(set(found.values())) > 1
+    assert noted == found
+    assert noted.keys() == set(serials)
 
 
 def test_a_packet_larger_than_a_bundle(yard: Yard) -> None:

@@ -162,7 +162,7 @@ def test_taken_back(state: State) -> None:
 def test_shipped(state: State) -> None:
     """What is shipped waits no more, and is counted for its link; so is the file it went in."""
     first, second, third = stage(state, 100, 200, 300)
-    state.shipped(HUB, [first, second], "0000ff9c.mo0", NOW + 5)
+    state.shipped(HUB, dict.fromkeys([first, second], "0000ff9c.mo0"), NOW + 5)
     assert [packet.serial for packet in state.staged(HUB)] == [third]
     [totals] = state.overview().links
     assert totals == LinkTotals(
@@ -174,9 +174,9 @@ def test_shipped(state: State) -> None:
 def test_shipped_once(state: State) -> None:
     """Telling again that something was shipped changes nothing."""
     serials = stage(state, 100, 200)
-    state.shipped(HUB, serials, "0000ff9c.mo0", NOW)
+    state.shipped(HUB, dict.fromkeys(serials, "0000ff9c.mo0"), NOW)
     before = state.overview().links
-    state.shipped(HUB, serials, "0000ff9c.mo1", NOW + 1)
+    state.shipped(HUB, dict.fromkeys(serials, "0000ff9c.mo1"), NOW + 1)
     assert state.overview().links == before
 
 
@@ -224,7 +224,7 @@ def test_names_are_forgotten(state: State) -> None:
     assert len(state.bundles_in("/out")) == 2
     state.place(HUB, [], NOW + 2 * DAY + 1)
     assert state.bundles_in("/out") == [bundle("0000ff9c.mo0")]
-    state.shipped(HUB, [serial], "0000ff9c.mo0", NOW)
+    state.shipped(HUB, {serial: "0000ff9c.mo0"}, NOW)
     state.place(HUB, [], NOW + 2 * DAY + 1)
     assert state.bundles_in("/out") == []
 

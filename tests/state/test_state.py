@@ -68,7 +68,7 @@ CALLS: dict[str, Callable[[State], object]] = {
     "bundles_in": lambda state: state.bundles_in("/out"),
     "place": lambda state: state.place(LINK, [Placement("/out/0000ff9c.mo0", (1,), "zip")], NOW),
     "take_back": lambda state: state.take_back([1]),
-    "shipped": lambda state: state.shipped(LINK, [1], "0000ff9c.mo0", NOW),
+    "shipped": lambda state: state.shipped(LINK, {1: "0000ff9c.mo0"}, NOW),
     "packets_lost": lambda state: state.packets_lost([1]),
     "files_sent": lambda state: state.files_sent([1]),
     "pause_link": lambda state: state.pause_link(Pause(LINK, NOW, "auto", "too much waits")),

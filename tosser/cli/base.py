@@ -6,6 +6,7 @@ import sys
 import time
 from collections import Counter
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -133,7 +134,7 @@ def purge_bases(
             files.sync()
         return {"deleted": done.deleted, "kept": done.kept, "protected": done.protected}
 
-    _each(config, areas, as_json, work, _show_purged)
+    _each(config, areas, as_json, work, partial(_show_purged, dry_run=dry_run))
 
 
 @app.command("link")
@@ -346,10 +347,10 @@ def _show_packed(rows: list[Row]) -> None:
     )
 
 
-def _show_purged(rows: list[Row]) -> None:
+def _show_purged(rows: list[Row], *, dry_run: bool) -> None:
     def sentence(row: Row) -> str:
         protected = f", {row['protected']} of them because they are locked or not sent yet" if row["protected"] else ""
-        return f"{row['deleted']} messages deleted, {row['kept']} kept{protected}"
+        return f"{row['deleted']} messages {'would be ' if dry_run else ''}deleted, {row['kept']} kept{protected}"
 
     _show_rows(rows, sentence)
 

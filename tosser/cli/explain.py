@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,7 +17,10 @@ from tosser.rules.network import InboundClass
 if TYPE_CHECKING:
     from tosser.config.model import Config
 
-Files = Annotated[list[Path] | None, typer.Argument(metavar="FILE", help="Packets or bundles.", show_default=False)]
+Files = Annotated[
+    list[Path] | None,
+    typer.Argument(metavar="FILE", help="Packets or bundles.", show_default=False, readable=False),
+]
 NetmailOption = Annotated[
     str | None,
     typer.Option("--netmail", metavar="ADDRESS", help="Instead of files: netmail to this address.", show_default=False),
@@ -99,12 +103,9 @@ def _class_of(path: Path, config: Config) -> InboundClass:
     """Find the class of the inbound that a file is in, or in the work directory of."""
     from tosser.daemon.intake import inbounds  # noqa: PLC0415 - slow to import
 
-    real = path.resolve()
-    depths = {
-        len(each.path.resolve().parts): each.cls
-        for each in inbounds(config)
-        if real.is_relative_to(each.path.resolve())
-    }
+    real = Path(os.path.realpath(path))
+    roots = {Path(os.path.realpath(each.path)): each.cls for each in inbounds(config)}
+    depths = {len(root.parts): cls for root, cls in roots.items() if real.is_relative_to(root)}
     return depths[max(depths)] if depths else InboundClass.SECURE
 
 

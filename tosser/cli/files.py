@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import stat
 import tempfile
@@ -25,7 +26,7 @@ def to_be_read(path: Path) -> Iterator[Path]:
     Raises:
         OSError: there is no such file, it is not a regular one, or it cannot be copied.
     """
-    real = path.resolve(strict=True)
+    real = Path(os.path.realpath(path, strict=True))  # Path.resolve raises RuntimeError where links go round
     if not stat.S_ISREG(real.stat().st_mode):
         raise OSError(0, "not a regular file", str(path))
     if WORK_DIRECTORY not in real.parts:

@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tosser.address import Address
-from tosser.cli.context import changing_state, links_on_hold, load, load_to_change, look_at_state, present_rules
+from tosser.cli.context import (
+    changing_state,
+    links_on_hold,
+    load,
+    load_to_change,
+    look_at_state,
+    present_rules,
+    reading_state,
+)
 from tosser.cli.output import Exit, JsonOption, ago, complain, say, say_json, say_table, utc
 from tosser.config.world import build_rulebook
 from tosser.errors import AddressError
@@ -72,6 +80,7 @@ def show(
     link = _find(address, rules)
     total = _total(link, _totals(config))
     facts = _facts(link, rules, total, links_on_hold(config)) | _settings(link, rules)
+    facts["pause"] = _pause(config, link)
     if as_json:
         say_json(facts)
     else:
@@ -227,6 +236,7 @@ def _show(facts: dict[str, Any], total: LinkTotals | None) -> None:
         "packets": f"type {facts['packet_type']}, of at most {facts['max_packet']} bytes",
         "bundles": "none, it gets bare packets" if facts["archiver"] == "none" else bundles,
         "sent by": f"file box {facts['filebox']}" if facts["filebox"] else f"outbound, {facts['flavour']}",
+        "paused": _pause_text(facts["pause"]),
         "on hold": _hold_text(facts["held"]),
         "limits": _limits_text(facts),
         "seen-by": facts["seen_by"] or "as the area says",
@@ -250,6 +260,18 @@ def _show(facts: dict[str, Any], total: LinkTotals | None) -> None:
         ],
         "It is linked to no area.",
     )
+
+
+def _pause(config: Config, link: Link) -> dict[str, Any] | None:
+    """Tell who paused a link by a command, or for what it was paused; of one in the configuration nothing is known."""
+    with reading_state(config) as state:
+        pauses = state.paused_links() if state else []
+    pause = next((each for each in pauses if each.link == LinkKey.of(link)), None)
+    return {"since": utc(pause.since), "who": pause.who, "why": pause.why} if pause else None
+
+
+def _pause_text(pause: dict[str, Any] | None) -> str:
+    return f"since {pause['since']}, by {pause['who']}: {pause['why']}" if pause else ""
 
 
 def _hold_text(held: dict[str, Any] | None) -> str:

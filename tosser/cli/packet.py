@@ -24,7 +24,9 @@ app = typer.Typer(help="A look into packets and bundles.", no_args_is_help=True)
 _INDENT = 12
 """Columns of the names in front of the values."""
 
-Files = Annotated[list[Path], typer.Argument(metavar="FILE", help="Packets or bundles.", show_default=False)]
+Files = Annotated[
+    list[Path], typer.Argument(metavar="FILE", help="Packets or bundles.", show_default=False, readable=False)
+]
 
 
 @app.callback()

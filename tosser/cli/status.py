@@ -119,7 +119,7 @@ def _show(facts: dict[str, Any]) -> None:
     oldest = ago(inbound["oldest_waiting"], now)
     say(
         f"inbound     {inbound['ready']} ready, {inbound['settling']} settling, {inbound['foreign']} not ours"
-        + (f", the oldest waits since {oldest}" if oldest else "")
+        + (f", the oldest has waited {oldest}" if oldest else "")
     )
     for trouble in inbound["trouble"]:
         say(f"            {trouble}")
@@ -182,8 +182,8 @@ def _show(facts: dict[str, Any]) -> None:
 def _show_wrong(facts: dict[str, Any], now: float) -> None:
     """Show what waits for links on hold, and what is wrong, each thing once."""
     for held in facts["held"]:
-        where = f"{held['address']} in {held['network']}"
-        say(f"on hold     {where}, since {held['since']}, by {held['who']}; files waiting: {held['files']}")
+        what = f"{held['address']} in {held['network']}, since {held['since']}, by {held['who']}: {held['why']}"
+        say(f"on hold     {what}; files waiting: {held['files']}")
     known = {f"{condition['subject']}: {condition['text']}" for condition in facts["conditions"]}
     for trouble in facts["trouble"]:
         if trouble not in known:

@@ -179,12 +179,13 @@ class Nodelist:
 
     def above(self, address: Address) -> list[tuple[str, NodeEntry]]:
         """List who is above a system, the nearest first, each with what it is to it; nobody twice."""
+        region, zone = self.region_of(address), self.coordinator_of(address.zone, address.domain)
         steps = (
             ("boss", self.boss_of(address)),
             ("hub", self.hub_of(address)),
             ("host", self.host_of(address)),
-            ("region", self.region_of(address)),
-            ("zone", self.coordinator_of(address.zone, address.domain)),
+            ("region", None if region == zone else region),  # nets may come right behind the Zone line
+            ("zone", zone),
         )
         seen = {address.without_domain}
         found: list[tuple[str, NodeEntry]] = []

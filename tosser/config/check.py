@@ -44,6 +44,10 @@ def _check_paths(config: Config, gaps: Gaps) -> Iterator[Complaint]:
     inbounds = _inbounds(config)
     if not inbounds and not gaps.touch("paths"):
         yield Complaint(("paths", "inbound"), "at least one inbound directory is needed")
+    if paths.outbound is not None:
+        for name, path in (("state", paths.state), ("bases", paths.bases)):
+            if paths.outbound == path:
+                yield Complaint(("paths", "outbound"), f"{path} is also paths.{name}")
     seen: dict[Path, Location] = {}
     for location, inbound in inbounds:
         first = seen.setdefault(inbound, location)

@@ -31,6 +31,7 @@ _DURATION = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,6})?)(ms|s|m|h|d)")
 _DURATION_UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _LARGEST_SIZE = 1 << 60
 _LONGEST_DURATION = 36500 * 86400
+_JAM_SUFFIXES = (".jhr", ".jdt", ".jdx", ".jlr")
 _LONGEST_SHOWN = 64
 """Characters of a wrong value that are repeated in an error."""
 _NODE = re.compile(r"(?:[0-9]{1,5}:)?[0-9]{1,5}/[0-9]{1,5}")
@@ -176,6 +177,8 @@ def _parse_pattern(value: object) -> AddressPattern:
 def _parse_path(value: object, info: ValidationInfo) -> Path:
     if not isinstance(value, str) or not value or "\0" in value:
         raise refuse("should be a path")
+    if value.startswith("~"):
+        raise refuse("should be the whole path; ~ means nothing here")
     directory: Path = info.context["directory"] if info.context else Path.cwd()
     return Path(os.path.normpath(directory / value))
 
@@ -183,6 +186,10 @@ def _parse_path(value: object, info: ValidationInfo) -> Path:
 def _parse_base_path(value: object) -> Path:
     if not isinstance(value, str) or not value or "\0" in value or value.endswith(("/", "/.", "..")):
         raise refuse("should be a path without suffix, such as tech or /var/lib/tosser/bases/tech")
+    if value.startswith("~"):
+        raise refuse("should be the whole path, or one below paths.bases; ~ means nothing here")
+    if value.lower().endswith(_JAM_SUFFIXES):
+        raise refuse(f"should be a path without suffix: {value[:-4]}")
     return Path(value)
 
 

@@ -236,16 +236,21 @@ def _field(text: str, charset: Charset, what: str, longest: int) -> bytes:
 
 
 def _encoded(text: str, charset: Charset, what: str) -> bytes:
-    """Write in a set; refuse what is not in it, and say where it stands."""
+    """Write in a set; refuse what is not in it, and NUL, which ends a text, and say where it stands."""
+    if "\0" in text:
+        told = f"{_place(text, text.index(chr(0)), what)}: a text cannot have a NUL character"
+        raise PostError(told, PostReason.CONTROL_CHARACTER)
     try:
         return encode(text, charset)
     except UnicodeEncodeError as error:
-        line = text.count("\n", 0, error.start) + 1
-        column = error.start - (text.rfind("\n", 0, error.start) + 1) + 1
         char = text[error.start]
-        place = f"{what}, line {line}, column {column}"
-        told = f"{place}: {char!r} (U+{ord(char):04X}) is not in {charset.name}"
+        told = f"{_place(text, error.start, what)}: {char!r} (U+{ord(char):04X}) is not in {charset.name}"
         raise PostError(told, PostReason.NOT_IN_CHARSET) from None
+
+
+def _place(text: str, at: int, what: str) -> str:
+    line = text.count("\n", 0, at) + 1
+    return f"{what}, line {line}, column {at - text.rfind(chr(10), 0, at)}"
 
 
 def _fitting(text: str, charset: Charset) -> bytes:

@@ -101,7 +101,7 @@ def open_list(path: Path, archivers: Mapping[ArchiveType, Archiver]) -> Iterator
         if _archive_type(file) is None:
             yield io.BufferedReader(file)
             return
-    with open_members(path.resolve(), path.name, _PACKED_LIMITS, archivers) as members:
+    with open_members(Path(os.path.realpath(path)), path.name, _PACKED_LIMITS, archivers) as members:
         lists = [member for member in members if is_day_numbered(member.name)] or members
         if not lists:
             raise FormatError("there is nothing in the archive")

@@ -272,7 +272,7 @@ def sync_leftovers(config: Config, lock: StateLock) -> None:
             with suppress(PermissionError):  # not ours, so it was there
                 disk.sync_directory(directory)
     else:
-        log.info("syncing_leftovers", why="the tosser before did not end well")
+        log.info("syncing_leftovers", why="nothing says that the tosser before ended well")
         disk.sync_everything()
 
 

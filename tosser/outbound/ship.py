@@ -78,8 +78,8 @@ class Register(Protocol):
     def take_back(self, serials: Iterable[int]) -> None:
         """Note that packets are not going where they were placed: they wait again."""
 
-    def shipped(self, link: LinkKey, serials: Iterable[int], file: str, now: float) -> None:
-        """Forget packets that are where the mailer finds them, and count them; ``file`` is the last they are in."""
+    def shipped(self, link: LinkKey, files: Mapping[int, str], now: float) -> None:
+        """Forget packets that are where the mailer finds them, and count them; ``files`` says what each is in."""
 
     def packets_lost(self, serials: Iterable[int]) -> None:
         """Forget packets that somebody removed before they were shipped."""
@@ -383,10 +383,10 @@ class _Delivery:
         named = [shipment.target for shipment in shipments if not shipment.boxed and has_content(shipment.target)]
         if named:
             self._flows.add(self._link.flavour, named)
-        serials = [serial for shipment in shipments for serial in shipment.serials]
-        self._register.shipped(self._key, serials, shipments[-1].target.name, self._now)
-        self._remove(serials)
-        self.report.packets += len(serials)
+        files = {serial: shipment.target.name for shipment in shipments for serial in shipment.serials}
+        self._register.shipped(self._key, files, self._now)
+        self._remove(files)
+        self.report.packets += len(files)
         self.report.files += [shipment.target for shipment in shipments]
 
 

@@ -15,7 +15,7 @@ from tosser.rules.shipping import NAMES_KEPT, BundleName, LinkKey, StagedMail, S
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from tosser.rules.shipping import PacketOut, Placement
 
@@ -104,14 +104,16 @@ def take_back(connection: sqlite3.Connection, serials: Iterable[int]) -> None:
     )
 
 
-def shipped(connection: sqlite3.Connection, link: LinkKey, serials: Iterable[int], file: str, now: float) -> None:
-    """Forget packets that are where the mailer finds them, and count them; ``file`` is the last one they are in."""
+def shipped(connection: sqlite3.Connection, link: LinkKey, files: Mapping[int, str], now: float) -> None:
+    """Forget packets that are where the mailer finds them, and count them; ``files`` says what each is in."""
     packets = messages = 0
-    for serial in serials:
+    last = ""
+    for serial, file in files.items():
         row = connection.execute("DELETE FROM packets WHERE serial = ? RETURNING messages", (serial,)).fetchone()
         if row is not None:
             packets += 1
             messages += row[0]
+            last = file
     if packets:
         connection.execute(
             """INSERT INTO links (network, address, packets_out, messages_out, last_out, last_out_file, version)
@@ -119,7 +121,7 @@ def shipped(connection: sqlite3.Connection, link: LinkKey, serials: Iterable[int
                ON CONFLICT (network, address) DO UPDATE SET packets_out = packets_out + excluded.packets_out,
                messages_out = messages_out + excluded.messages_out, version = version + 1,
                last_out = excluded.last_out, last_out_file = excluded.last_out_file""",
-            (*link, packets, messages, now, file),
+            (*link, packets, messages, now, last),
         )
 
 

@@ -306,9 +306,9 @@ class State:
         """Note that packets are not going where they were placed: they wait again."""
         self._database.call(shipping.take_back, serials)
 
-    def shipped(self, link: LinkKey, serials: Iterable[int], file: str, now: float) -> None:
-        """Forget packets that are where the mailer finds them, and count them; ``file`` is the last they are in."""
-        self._database.call(_shipped, link, list(serials), file, now)
+    def shipped(self, link: LinkKey, files: Mapping[int, str], now: float) -> None:
+        """Forget packets that are where the mailer finds them, and count them; ``files`` says what each is in."""
+        self._database.call(_shipped, link, files, now)
 
     def packets_lost(self, serials: Iterable[int]) -> None:
         """Forget packets that somebody removed before they were shipped."""
@@ -488,9 +488,9 @@ def _applied(connection: sqlite3.Connection, batch: int, results: Results) -> No
     hooks.add(connection, results.hook_calls, results.finished)
 
 
-def _shipped(connection: sqlite3.Connection, link: LinkKey, serials: Sequence[int], file: str, now: float) -> None:
-    traces.shipped(connection, serials, file, now)
-    shipping.shipped(connection, link, serials, file, now)
+def _shipped(connection: sqlite3.Connection, link: LinkKey, files: Mapping[int, str], now: float) -> None:
+    traces.shipped(connection, files, now)
+    shipping.shipped(connection, link, files, now)
 
 
 def _commit(

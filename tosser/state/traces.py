@@ -100,11 +100,11 @@ def keep(
     )
 
 
-def shipped(connection: sqlite3.Connection, serials: Sequence[int], file: str, now: float) -> None:
-    """Note what packets are in that the mailer finds."""
+def shipped(connection: sqlite3.Connection, files: Mapping[int, str], now: float) -> None:
+    """Note what packets are in that the mailer finds, by their serial numbers."""
     connection.executemany(
         "INSERT INTO shipped (serial, file, at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
-        [(serial, file, now) for serial in serials],
+        [(serial, file, now) for serial, file in files.items()],
     )
 
 
