@@ -44,9 +44,9 @@ def documented(name: str) -> str:
     return str(text)
 
 
-def session_password() -> str:
-    """Give the password of the hub's line on the page."""
-    (password,) = re.findall(rf"^node {HUB}@tqwnet \S+ (\S+)", documented("/etc/binkd/binkd.inc"), re.MULTILINE)
+def session_password(address: str = HUB) -> str:
+    """Give the password in the line of a system on the page."""
+    (password,) = re.findall(rf"^node {address}@tqwnet \S+ (\S+)", documented("/etc/binkd/binkd.inc"), re.MULTILINE)
     return str(password)
 
 
@@ -66,7 +66,8 @@ def binkd(system: Node) -> Iterator[tuple[int, Path]]:
     text = text.replace("/var/log/binkd/binkd", str(log)).replace("/etc/binkd/binkd.inc", str(links))
     path = system.root / "binkd.cfg"
     path.write_text(f"{text}iport {port}\nlisten {LOOPBACK}\n", "ascii")
-    links.write_text(documented("/etc/binkd/binkd.inc"), "ascii")
+    links.write_text(documented("/etc/binkd/binkd.inc").replace("/var/spool/ftn/", f"{system.root}/"), "ascii")
+    (system.root / "box" / "202").mkdir(parents=True)
     with subprocess.Popen([require("binkd", "binkd"), "-s", "-q", str(path)], cwd=system.root) as process:
         try:
             wait_for_port(port)
@@ -107,6 +108,18 @@ def test_a_session_without_password_ends_in_the_insecure_inbound(system: Node, t
     assert "pwd protected session" not in told
     assert (system.insecure / "0badcafe.pkt").exists(), told
     assert system.toss().stdout == "files: 1 unclaimed; messages: none; set aside: 1\n"
+
+
+def test_a_file_box_is_sent(system: Node, tmp_path: Path) -> None:
+    """What lies in the file box of the documented link goes to it when it calls; hidden files stay."""
+    with binkd(system) as (port, log):
+        for name in ("0000fffe.mo0", ".0000fffe.mo1.tmp"):
+            (system.root / "box" / "202" / name).write_bytes(b"mail")
+        call(tmp_path / "peer", port, session_password("1337:1/202"), "1337:1/202")
+        told = log.read_text("latin-1")
+
+    assert (tmp_path / "peer" / "in" / "0000fffe.mo0").read_bytes() == b"mail", told
+    assert [path.name for path in (system.root / "box" / "202").iterdir()] == [".0000fffe.mo1.tmp"]
 
 
 def test_the_running_tosser_notices_what_binkd_received(system: Node, tmp_path: Path) -> None:
