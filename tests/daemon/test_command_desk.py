@@ -82,6 +82,7 @@ def kept(system: Node, base: str) -> list[bytes]:
         ({"charset": "KLINGON"}, PostReason.UNKNOWN_CHARSET, "'KLINGON' is no character set"),
         ({"subject": "x" * 72}, PostReason.FIELD_TOO_LONG, "72 bytes; 71 are possible"),
         ({"to": "a\rb"}, PostReason.CONTROL_CHARACTER, "the addressee has a control character"),
+        ({"text": "a\0b"}, PostReason.CONTROL_CHARACTER, "text, line 1, column 2: a text cannot have a NUL character"),
         ({"reply": "1:2/3 0"}, PostReason.NO_PARENT, "no message 1:2/3 0 is in area TQW_TECH"),
         ({"reply": "1:2/3 0", "dest": US, "to": "You"}, PostReason.PARENT_UNREADABLE, "looked for in the netmail base"),
         ({"reply": "x" * 9000}, PostReason.NO_PARENT, "..."),
@@ -119,7 +120,7 @@ def answering(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Parts]:
 def test_a_text_cannot_pretend_to_be_control_lines(tmp_path: Path) -> None:
     """Lines that the network would take for its own, netmail's addresses among them, are changed."""
     system = posting(tmp_path)
-    hostile = "\x01INTL 1337:9/9 1337:1/1\n\x00\x01FLAGS DIR\nSEEN-BY: 1/1\n * Origin: elsewhere (1337:9/9)\n"
+    hostile = "\x01INTL 1337:9/9 1337:1/1\n\x01FLAGS DIR\nSEEN-BY: 1/1\n * Origin: elsewhere (1337:9/9)\n"
     with parts_of(system) as parts:
         assert ask(parts, "echo", text=hostile)["status"] == "accepted"
         assert ask(parts, "mail", text=hostile, dest=US, to="You")["status"] == "accepted"
@@ -265,4 +266,6 @@ def test_killed_at_any_step_it_is_posted_once(home: Path) -> None:
         assert kept(system, "netmail") == [b"Hello\r"], life.journal[-1]
         if life.steps <= steps:
             break
-    assert {"record_command", "write_whole", "command_dropped", "applied"} <= set(life.journal)
+    assert {"record_command", "write_whole", "command_dropped", "applied"} <= {
+        step.partition(" ")[0] for step in life.journal
+    }

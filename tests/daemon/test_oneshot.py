@@ -70,6 +70,23 @@ def test_a_broker_that_hangs(tmp_path: Path, broker: Mosquitto, monkeypatch: pyt
     assert system.status()["outbox"]["events"] == 2
 
 
+def test_what_stops_it_is_told_by_status(tmp_path: Path) -> None:
+    """Who tosses out of a cron job finds in the status what stopped the last toss, until one goes well."""
+    system = node(tmp_path, areas=[AREA])
+    headers = system.bases / f"{AREA.lower()}.jhr"
+    system.bases.mkdir()
+    headers.write_bytes(b"no message base " * 100)
+    system.deliver(mail())
+    assert system.toss().code == FAILED
+    told = system.run("status")
+    assert told.code == SET_ASIDE
+    assert "WRONG       toss: 1 batches wait for message bases: " in told.stdout
+    headers.unlink()
+    assert system.toss().code == DONE
+    assert held(system, AREA) == 1
+    assert "WRONG" not in system.run("status").stdout
+
+
 def test_a_work_directory_that_is_none(system: Node) -> None:
     """Where a file has the name of the work directory, that is said, and the mail stays where it is."""
     (system.secure / ".tosser").write_text("")

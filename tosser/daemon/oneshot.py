@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING
 
 from tosser.daemon import collector, logs
-from tosser.daemon.conditions import NODELISTS
+from tosser.daemon.conditions import NODELISTS, SPACE, TOSS
 from tosser.daemon.parts import build_parts, make_directories, sync_leftovers
 from tosser.daemon.passes import PassReport
 from tosser.daemon.suspects import MAX_ATTEMPTS
@@ -56,6 +56,7 @@ def toss_once(config: Config, *, link: bool = False) -> PassReport:
             try:
                 parts.scanning.look()
                 report = _toss(parts)
+                parts.conditions.say({TOSS: "" if report.shortage else report.trouble, SPACE: report.shortage})
                 parts.robots.start()
                 parts.linker.round(sys.maxsize)
             finally:
@@ -78,6 +79,7 @@ def _toss(parts: Parts) -> PassReport:
         total.set_aside += report.set_aside
         total.held = report.held
         if report.trouble or report.shortage or parts.pipeline.parked:
+            total.shortage = report.shortage
             total.trouble = report.trouble or report.shortage or f"{parts.pipeline.parked} {parts.pipeline.waits_for}"
             return total
         if report.surprised and surprises <= MAX_ATTEMPTS:
