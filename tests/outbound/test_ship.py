@@ -600,6 +600,20 @@ def test_what_is_prepared_in_vain_is_forgotten(yard: Yard, deflated: list[str]) 
     assert deflated == [packet_name(serial)] * 2
 
 
+def test_a_packet_that_is_staged_again(yard: Yard, deflated: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was prepared of a packet counts no more when another one gets its number, even without room for that."""
+    monkeypatch.setattr(zipping, "_MOST_PREPARED", SIZE)
+    yard.shipper.ship(yard.link)
+    (serial,) = yard.stage(SIZE)
+    yard.staging.write([(serial, [[b"x" * SIZE]])])
+    yard.shipper.prepare(yard.link, serial, SIZE)
+    await_names(deflated, 1)
+    yard.staging.write([(serial, [[content(serial)]])])
+    yard.shipper.prepare(yard.link, serial, SIZE)
+    yard.shipper.ship(yard.link)
+    assert members(yard.out / BUNDLE) == [serial]
+
+
 def test_what_cannot_be_removed(yard: Yard, monkeypatch: pytest.MonkeyPatch) -> None:
     """Staged files that stay behind are told, harm nothing, and go in the next round."""
 

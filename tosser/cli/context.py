@@ -85,9 +85,18 @@ def present_rules(config: Config) -> Rulebook:
     Raises:
         StateError: the database cannot be read.
     """
+    return build_rulebook(config).with_paused(links_paused(config).keys())
+
+
+def links_paused(config: Config) -> dict[LinkKey, dict[str, Any]]:
+    """Tell which links are paused but for those of the configuration, since when, by whom and why, as plain values.
+
+    Raises:
+        StateError: the database cannot be read.
+    """
     with reading_state(config) as state:
-        paused = {pause.link for pause in state.paused_links()} if state is not None else set()
-    return build_rulebook(config).with_paused(paused)
+        pauses = state.paused_links() if state is not None else []
+    return {pause.link: {"since": utc(pause.since), "who": pause.who, "why": pause.why} for pause in pauses}
 
 
 def links_on_hold(config: Config) -> dict[LinkKey, dict[str, Any]]:

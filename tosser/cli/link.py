@@ -12,11 +12,11 @@ from tosser.address import Address
 from tosser.cli.context import (
     changing_state,
     links_on_hold,
+    links_paused,
     load,
     load_to_change,
     look_at_state,
     present_rules,
-    reading_state,
 )
 from tosser.cli.output import Exit, JsonOption, ago, complain, say, say_json, say_table, utc
 from tosser.config.world import build_rulebook
@@ -80,7 +80,7 @@ def show(
     link = _find(address, rules)
     total = _total(link, _totals(config))
     facts = _facts(link, rules, total, links_on_hold(config)) | _settings(link, rules)
-    facts["pause"] = _pause(config, link)
+    facts["pause"] = links_paused(config).get(LinkKey.of(link))
     if as_json:
         say_json(facts)
     else:
@@ -260,14 +260,6 @@ def _show(facts: dict[str, Any], total: LinkTotals | None) -> None:
         ],
         "It is linked to no area.",
     )
-
-
-def _pause(config: Config, link: Link) -> dict[str, Any] | None:
-    """Tell who paused a link by a command, or for what it was paused; of one in the configuration nothing is known."""
-    with reading_state(config) as state:
-        pauses = state.paused_links() if state else []
-    pause = next((each for each in pauses if each.link == LinkKey.of(link)), None)
-    return {"since": utc(pause.since), "who": pause.who, "why": pause.why} if pause else None
 
 
 def _pause_text(pause: dict[str, Any] | None) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer  # noqa: TC002 - typer reads the annotations
 
-from tosser.cli.context import load, reading_state
+from tosser.cli.context import links_paused, load, reading_state
 from tosser.cli.output import JsonOption, ago, say, say_json, say_table, utc
 from tosser.config.world import build_rulebook
 from tosser.rules.shipping import LinkKey
@@ -50,13 +50,11 @@ def gather(config: Config) -> list[dict[str, Any]]:
     rules = build_rulebook(config)
     with reading_state(config) as state:
         found = queues(config.paths.outbound, rules, state)
-        paused = {pause.link: pause for pause in state.paused_links()} if state else {}
-    rows = []
+    paused, rows = links_paused(config), []
     for entry in found:
         total, pause = entry.total, paused.get(LinkKey.of(entry.link))
-        why = {"who": "configuration", "why": "paused in the configuration", "since": None}
-        if pause is not None:
-            why = {"who": pause.who, "why": pause.why, "since": utc(pause.since)}
+        if pause is None and entry.link.paused:
+            pause = {"who": "configuration", "why": "paused in the configuration", "since": None}
         rows.append(
             {
                 "network": entry.link.network,
@@ -71,7 +69,7 @@ def gather(config: Config) -> list[dict[str, Any]]:
                 "bytes": total.bytes,
                 "oldest": utc(total.oldest),
                 "oldest_at": total.oldest,
-                "paused": why if pause is not None or entry.link.paused else None,
+                "paused": pause,
             }
         )
     return rows

@@ -62,6 +62,7 @@ class ZipPacker:
             size: bytes of it.
             created: Unix seconds.
         """
+        self._prepared.pop(serial, None)  # what has the number now may be another one
         if size <= self._room:
             self._room -= size
             self._prepared[serial] = self._pool.submit(self._member, serial, created)
