@@ -6,7 +6,7 @@ import io
 import json
 from contextlib import redirect_stdout
 from datetime import datetime
-from itertools import chain, count
+from itertools import count
 from typing import TYPE_CHECKING
 
 import structlog
@@ -130,7 +130,7 @@ class _Way:
         came = {text.transit for piece in batch.pieces for _, text in piece.messages}
         drawn = draw_packets(batch.pieces, decision, self._rules, datetime(2026, 11, 1))  # noqa: DTZ001 - local time
         for packet in drawn:
-            found = parse_packet(b"".join(chain(*packet.blocks())))
+            found = parse_packet(packet.content())
             assert (len(found.messages), found.warnings) == (packet.messages, [])
             for message in found.messages:
                 end = message.text.rfind(b"SEEN-BY: ")

@@ -26,6 +26,7 @@ from tosser.rules.shipping import LinkKey
 
 if TYPE_CHECKING:
     from tosser.codec.zip import ZipMember
+    from tosser.rules.network import Link
 
 DAY = 86400.0
 BUNDLE = "0000ffff.mo0"
@@ -563,12 +564,17 @@ def await_names(names: list[str], count: int) -> None:
     raise AssertionError(names)
 
 
+def prepare(yard: Yard, serial: int, link: Link = LINK) -> None:
+    """Have a packet prepared, as far as packets for the link are."""
+    yard.shipper.prepare(link, serial, SIZE, lambda: content(serial))
+
+
 def test_packets_are_prepared(yard: Yard, deflated: list[str]) -> None:
     """What is deflated before it is asked for is not deflated again, and the bundle is as ever."""
     serials = yard.stage(SIZE, SIZE, SIZE)
     for serial in serials[:2]:
-        yard.shipper.prepare(yard.link, serial, SIZE)
-    yard.shipper.prepare(with_settings(LINK, archiver="none"), serials[2], SIZE)
+        prepare(yard, serial)
+    prepare(yard, serials[2], with_settings(LINK, archiver="none"))
     yard.shipper.ship(yard.link)
     assert members(yard.out / BUNDLE) == serials
     assert sorted(deflated) == [packet_name(serial) for serial in serials]
@@ -581,7 +587,7 @@ def test_only_so_much_is_prepared(yard: Yard, deflated: list[str], monkeypatch: 
     for done in (0, 3):
         serials = yard.stage(SIZE, SIZE, SIZE)
         for serial in serials:
-            yard.shipper.prepare(yard.link, serial, SIZE)
+            prepare(yard, serial)
         await_names(deflated, done + 2)
         assert sorted(deflated[done:]) == [packet_name(serial) for serial in serials[:2]]
         yard.shipper.ship(yard.link)
@@ -591,7 +597,7 @@ def test_only_so_much_is_prepared(yard: Yard, deflated: list[str], monkeypatch: 
 def test_what_is_prepared_in_vain_is_forgotten(yard: Yard, deflated: list[str]) -> None:
     """A packet of a link that is locked is deflated again when it goes; nothing is kept for it meanwhile."""
     (serial,) = yard.stage(SIZE)
-    yard.shipper.prepare(yard.link, serial, SIZE)
+    prepare(yard, serial)
     await_names(deflated, 1)
     with yard.bso.lock(yard.link.address), pytest.raises(LinkBusy):
         yard.shipper.ship(yard.link)
@@ -600,16 +606,17 @@ def test_what_is_prepared_in_vain_is_forgotten(yard: Yard, deflated: list[str]) 
     assert deflated == [packet_name(serial)] * 2
 
 
-def test_a_packet_that_is_staged_again(yard: Yard, deflated: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """What was prepared of a packet counts no more when another one gets its number, even without room for that."""
+@pytest.mark.parametrize("again", [LINK, with_settings(LINK, archiver="none")])
+def test_a_packet_that_is_staged_again(
+    yard: Yard, deflated: list[str], monkeypatch: pytest.MonkeyPatch, again: Link
+) -> None:
+    """What was prepared of a packet counts no more when another one gets its number, prepared itself or not."""
     monkeypatch.setattr(zipping, "_MOST_PREPARED", SIZE)
     yard.shipper.ship(yard.link)
     (serial,) = yard.stage(SIZE)
-    yard.staging.write([(serial, [[b"x" * SIZE]])])
-    yard.shipper.prepare(yard.link, serial, SIZE)
+    yard.shipper.prepare(yard.link, serial, SIZE, lambda: b"x" * SIZE)
     await_names(deflated, 1)
-    yard.staging.write([(serial, [[content(serial)]])])
-    yard.shipper.prepare(yard.link, serial, SIZE)
+    prepare(yard, serial, again)
     yard.shipper.ship(yard.link)
     assert members(yard.out / BUNDLE) == [serial]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from dataclasses import dataclass, field
-from itertools import chain, combinations, pairwise
+from itertools import combinations, pairwise
 from typing import TYPE_CHECKING
 
 import pytest
@@ -60,7 +60,7 @@ class System:
                 assert AUTHORED in text.transit
                 self.stored.append(packed.subject)
         packets = draw_packets([piece], decision, self.rules, EPOCH.replace(tzinfo=None))
-        return [(str(each.link.address.without_domain), b"".join(chain(*each.blocks()))) for each in packets]
+        return [(str(each.link.address.without_domain), each.content()) for each in packets]
 
 
 @dataclass(frozen=True)

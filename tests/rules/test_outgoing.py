@@ -5,7 +5,6 @@ from __future__ import annotations
 import struct
 from collections import Counter
 from datetime import datetime
-from itertools import chain
 from typing import TYPE_CHECKING
 
 import pytest
@@ -55,20 +54,15 @@ def drawn(rules: Rulebook, *pieces: Piece, later: Rulebook | None = None) -> lis
     decision = decide_batch(make_batch(pieces), rules)
     packets = draw_packets(pieces, decision, later or rules, CREATED)
     for packet in packets:
-        assert packet.size == len(content(packet))
-        assert packet.messages == len(parse_packet(content(packet)).messages)
+        assert packet.size == len(packet.content())
+        assert packet.messages == len(parse_packet(packet.content()).messages)
     return packets
-
-
-def content(packet: OutPacket) -> bytes:
-    """Give the bytes of a packet."""
-    return b"".join(chain(*packet.blocks()))
 
 
 def only(packets: list[OutPacket]) -> bytes:
     """Give the bytes of the only packet."""
     (packet,) = packets
-    return content(packet)
+    return packet.content()
 
 
 # --- headers
@@ -192,7 +186,7 @@ def test_one_packet_a_link() -> None:
         make_piece([message("TALK", number=4, sender=PEER, seen_by=[])], sender=PEER, claim="two"),
     ]
     subjects = {
-        packet.link.address.node: [sent.subject for sent in parse_packet(content(packet)).messages]
+        packet.link.address.node: [sent.subject for sent in parse_packet(packet.content()).messages]
         for packet in drawn(rules, *pieces)
     }
     assert subjects == {
@@ -223,7 +217,7 @@ def test_our_own_programs_send_to_all() -> None:
     piece = make_piece([message("TECH", sender=US, seen_by=[], path=[])], sender=US, cls=InboundClass.LOCAL)
     packets = drawn(world(HUB, PEER), piece)
     assert [packet.link.address.node for packet in packets] == [100, 201]
-    assert all(content(packet).endswith(b"\rSEEN-BY: 1/100 200 201\r\x01PATH: 1/200\r\0\0\0") for packet in packets)
+    assert all(packet.content().endswith(b"\rSEEN-BY: 1/100 200 201\r\x01PATH: 1/200\r\0\0\0") for packet in packets)
 
 
 def test_a_sender_of_another_network_is_no_sender() -> None:
@@ -235,7 +229,7 @@ def test_a_sender_of_another_network_is_no_sender() -> None:
     piece = make_piece([raw], sender="21:1/100", dest=US, cls=InboundClass.LOCAL)
     (found,) = drawn(make_rules([NET, fsx], links, [area]), piece)
     assert found.link.address.node == 100
-    assert content(found).endswith(b"\rSEEN-BY: 1/100 200 201 5/5\r\x01PATH: 5/5 1/200\r\0\0\0")
+    assert found.content().endswith(b"\rSEEN-BY: 1/100 200 201 5/5\r\x01PATH: 5/5 1/200\r\0\0\0")
 
 
 def test_the_network_of_the_packet_decides_who_sent_it() -> None:
@@ -293,7 +287,7 @@ def test_packets_are_closed_in_time(room: int, expected: list[int], spare: int, 
     if not less:
         assert [packet.messages for packet in packets] == expected
     assert max(packet.messages for packet in packets) == max(room - less, 1)
-    subjects = [sent.subject for packet in packets for sent in parse_packet(content(packet)).messages]
+    subjects = [sent.subject for packet in packets for sent in parse_packet(packet.content()).messages]
     assert subjects == [b"Test %d" % number for number in range(1, 6)]
 
 
@@ -321,6 +315,6 @@ def test_each_link_gets_each_message_once(sizes: list[int], limits: list[int]) -
     sent: dict[Address, list[bytes]] = {link.address: [] for link in links}
     for packet in packets:
         assert packet.size <= packet.link.max_packet or packet.messages == 1
-        sent[packet.link.address] += [each.subject for each in parse_packet(content(packet)).messages]
+        sent[packet.link.address] += [each.subject for each in parse_packet(packet.content()).messages]
     assert list(sent.values()) == [[b"Test %d" % number for number in range(len(sizes))]] * len(links)
     assert Counter(packet.link.address for packet in packets).keys() == sent.keys()

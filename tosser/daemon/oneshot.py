@@ -7,7 +7,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from tosser.daemon import collector, logs
+from tosser.daemon import collector, heap, logs
 from tosser.daemon.conditions import NODELISTS, SPACE, TOSS
 from tosser.daemon.parts import build_parts, make_directories, sync_leftovers
 from tosser.daemon.passes import PassReport
@@ -42,6 +42,7 @@ def toss_once(config: Config, *, link: bool = False) -> PassReport:
     """
     logs.configure(config.log.level, config.log.format)
     collector.spare()
+    heap.keep()
     make_directories(config)
     with Helper() as helper, StateLock(config.paths.state) as lock:
         sync_leftovers(config, lock)

@@ -110,11 +110,12 @@ class Sending:
             return []
         staging = self._outgoing.staging
         numbered = list(enumerate(packets, first))
+        for serial, packet in numbered:
+            if not packet.file:
+                self._outgoing.shipper.prepare(packet.link, serial, packet.size, packet.content)
         staging.write([(serial, packet.blocks()) for serial, packet in numbered if not packet.file])
         made = []
         for serial, packet in numbered:
-            if not packet.file:
-                self._outgoing.shipper.prepare(packet.link, serial, packet.size)
             size = _adopt(packet, staging) if packet.file else packet.size
             if size or not packet.file:
                 key = LinkKey.of(packet.link)

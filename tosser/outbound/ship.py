@@ -144,10 +144,12 @@ class Shipper:
         self._left: set[int] = set()
         self._removals: list[Future[None]] = []
 
-    def prepare(self, link: Link, serial: int, size: int) -> None:
-        """Begin what can be done for a staged packet before it is shipped."""
+    def prepare(self, link: Link, serial: int, size: int, content: Callable[[], bytes]) -> None:
+        """Begin what can be done for a packet while it is staged, and before it is shipped."""
         if link.archiver == self._zip.name:
-            self._zip.prepare(serial, size, self._clock())
+            self._zip.prepare(serial, size, self._clock(), content)
+        else:
+            self._zip.drop(serial)
 
     @contextmanager
     def round(self) -> Iterator[Callable[[Link], ShipReport]]:

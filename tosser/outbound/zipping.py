@@ -1,7 +1,7 @@
 """ZIP bundles, packed in process: packets are deflated on all processors, and members that are there are copied.
 
 Deflating is most of the work of sending, and needs neither the disk nor the interpreter: it begins as soon as a packet
-is staged, while other mail is tossed.
+is to be staged, and goes on while the disk takes that in and other mail is tossed.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from tosser.outbound.places import local_time, temporary
 from tosser.outbound.staging import packet_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from concurrent.futures import Future
     from pathlib import Path
 
@@ -54,18 +54,23 @@ class ZipPacker:
         self._prepared: dict[int, Future[ZipMember]] = {}
         self._room = _MOST_PREPARED
 
-    def prepare(self, serial: int, size: int, created: float) -> None:
-        """Begin to deflate a staged packet that is to be packed soon, unless enough is prepared already.
+    def prepare(self, serial: int, size: int, created: float, content: Callable[[], bytes]) -> None:
+        """Begin to deflate a packet that is to be packed soon, unless enough is prepared already.
 
         Args:
             serial: its number.
             size: bytes of it.
             created: Unix seconds.
+            content: gives its bytes, which are, or will be, those that are staged.
         """
-        self._prepared.pop(serial, None)  # what has the number now may be another one
+        self.drop(serial)
         if size <= self._room:
             self._room -= size
-            self._prepared[serial] = self._pool.submit(self._member, serial, created)
+            self._prepared[serial] = self._pool.submit(self._member, serial, created, content)
+
+    def drop(self, serial: int) -> None:
+        """Forget what was prepared of a packet: what has its number now may be another one."""
+        self._prepared.pop(serial, None)
 
     def forget(self) -> None:
         """Forget what was prepared and not packed."""
@@ -108,11 +113,11 @@ class ZipPacker:
 
     def _deflated(self, packet: StagedPacket) -> Future[ZipMember]:
         prepared = self._prepared.pop(packet.serial, None)
-        return prepared or self._pool.submit(self._member, packet.serial, packet.created)
+        read = self._staging.path(packet.serial).read_bytes
+        return prepared or self._pool.submit(self._member, packet.serial, packet.created, read)
 
-    def _member(self, serial: int, created: float) -> ZipMember:
-        data = self._staging.path(serial).read_bytes()
-        return pack_member(packet_name(serial), data, local_time(created), self._level)
+    def _member(self, serial: int, created: float, content: Callable[[], bytes]) -> ZipMember:
+        return pack_member(packet_name(serial), content(), local_time(created), self._level)
 
 
 class _Archive:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from datetime import UTC, datetime
-from itertools import accumulate, compress
+from itertools import accumulate, chain, compress
 from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
@@ -111,6 +111,10 @@ class OutPacket(Struct):
                     pieces = []
         pieces.append(TERMINATOR)
         yield pieces
+
+    def content(self) -> bytes:
+        """Give its bytes."""
+        return b"".join(chain.from_iterable(self.blocks()))
 
 
 def draw_packets(pieces: Sequence[Piece], decision: Decision, rules: Rulebook, created: datetime) -> list[OutPacket]:
