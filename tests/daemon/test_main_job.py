@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tests.corpus import make_packets
-from tests.mail import HUB, US, authored, echo_text, packed, packet
+from tests.daemon.test_bases_in_trouble import locked
+from tests.mail import HUB, US, authored, echo_text, message, packed, packet
 from tests.observe import Heard, assert_all_stored_once, nothing_waits
 from tests.peers.daemon import DONE, node
+from tests.peers.faulty import QUICK, Control
 from tests.peers.subscriber import Subscriber
 from tosser.stores.jam_reader import JamReader
 
@@ -42,6 +45,23 @@ def test_volume(tmp_path: Path, broker: Mosquitto) -> None:
     counters = system.status()["counters"]
     assert counters["file.tossed"] == counters["file.duplicate"] == PACKETS
     assert counters["message.accepted"] == counters["message.duplicate"] == MESSAGES
+
+
+def test_a_long_pass(tmp_path: Path, broker: Mosquitto) -> None:
+    """The events of batches that are done are published while the same pass is still at work on others."""
+    control = Control(tmp_path / "control", {**QUICK, "tosser.daemon.service.HAND_ON_SECONDS": 0.1})
+    toss = {"batch_messages": 1, "lock_wait": "60s"}
+    system = node(tmp_path / "node", areas=["TQW_GEN", "TQW_TECH"], mqtt_url=broker.url, toss=toss)
+    system.deliver(packet([message("TQW_TECH", number=1)]))
+    assert system.toss().code == DONE
+    system = replace(system, program=control.launcher)
+    with Subscriber(broker.port, "ftn/#") as subscriber, system.start() as daemon:
+        with locked(system.bases / "tqw_tech"):
+            system.deliver(packet([message("TQW_GEN", number=2), message("TQW_TECH", number=3)]), "00000002.pkt")
+            subscriber.wait_until(lambda _: bool(subscriber.on("ftn/tqwnet/area/TQW_GEN/message")))
+            assert not subscriber.on("ftn/tqwnet/area/TQW_TECH/message")
+        subscriber.wait_until(lambda _: bool(subscriber.on("ftn/tqwnet/area/TQW_TECH/message")))
+        assert daemon.stop() == DONE
 
 
 def test_mystic_mail(tmp_path: Path, broker: Mosquitto) -> None:

@@ -35,6 +35,9 @@ RETRY_SECONDS = 5.0
 """How long after trouble, or while batches wait for a lock, the next pass begins."""
 SOON_SECONDS = 0.1
 """The same after a surprise, which ends after few attempts."""
+HAND_ON_SECONDS = 2.0
+"""Events of a longer pass are handed on meanwhile, every so often; of a shorter one after it, for both together take a
+twentieth longer than one after the other."""
 BASES_SECONDS = 0.2
 """At least so long is between two looks at what has changed in the message bases."""
 BASES_REST = 20
@@ -143,15 +146,23 @@ class Service:
             started = time.monotonic()
             await self._say({CLOCK: self._clock.look()})
             self._idle = False
-            report = await asyncio.to_thread(self._parts.pipeline.toss)
+            toss = asyncio.create_task(asyncio.to_thread(self._parts.pipeline.toss))
+            while not toss.done():
+                await asyncio.wait({toss}, timeout=HAND_ON_SECONDS)
+                self._hand_on()
+            report = toss.result()
             self._idle = True
             self._parts.robots.start()
-            self._parts.hooks.wake()
             await self._tell(report)
-            if self._parts.publisher is not None:
-                self._parts.publisher.wake()
+            self._hand_on()
             self._first_pass.set()
             await self._pause(report, started)
+
+    def _hand_on(self) -> None:
+        """Have the broker and the hooks told what waits for them."""
+        self._parts.hooks.wake()
+        if self._parts.publisher is not None:
+            self._parts.publisher.wake()
 
     async def _pause(self, report: PassReport, started: float) -> None:
         """Wait for something to do; under steady load let files gather, so that they share a batch and its syncs."""

@@ -103,7 +103,6 @@ class Publisher:
         self._idle = asyncio.Event()
         self._exhausted = False
         self._cursor = 0
-        self._loop: asyncio.AbstractEventLoop | None = None
         self._protocol: MqttVersion | None = None
         self._since = started
         self._delivered = 0
@@ -126,11 +125,6 @@ class Publisher:
         self._idle.clear()
         self._hungry.set()
 
-    def wake_threadsafe(self) -> None:
-        """Do as `wake` from any thread; before `run` has begun there is no need, it looks by itself."""
-        if self._loop is not None:
-            self._loop.call_soon_threadsafe(self.wake)
-
     async def drained(self) -> None:
         """Wait until the broker has everything but what it refuses; with a dead broker that may be never."""
         await self._idle.wait()
@@ -149,7 +143,6 @@ class Publisher:
 
     async def run(self) -> None:
         """Publish until cancelled; then wait a moment for what is on its way, and say goodbye."""
-        self._loop = asyncio.get_running_loop()
         while True:
             try:
                 await self._session()
