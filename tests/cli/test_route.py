@@ -75,6 +75,15 @@ def test_bounces(system: Node, sender: str, inbound: str, *, bounced: bool) -> N
     assert system.run("explain", "--netmail", US, "--from", sender, "--json").json["bounced"] is False
 
 
+@pytest.mark.parametrize(
+    "words",
+    [("--netmail", US, "--inbound", "insecure"), ("some.pkt", "--from", DOWN), ("some.pkt", "--netmail", US), ()],
+)
+def test_what_does_not_go_together(system: Node, words: tuple[str, ...]) -> None:
+    """What would be left out of account is refused: explain is asked about files or about a netmail."""
+    assert system.run("explain", *words).code == USAGE
+
+
 def test_no_address(system: Node) -> None:
     """What is no address is told, with the exit code of wrong usage."""
     result = system.run("route", "nowhere")

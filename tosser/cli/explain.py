@@ -63,6 +63,10 @@ def explain(
     """
     if bool(files) == bool(netmail):
         raise typer.BadParameter("name files, or an address with --netmail")
+    if sender and not netmail:
+        raise typer.BadParameter("--from goes with --netmail; files tell where they come from")
+    if netmail and inbound and not sender:
+        raise typer.BadParameter("--inbound is about what comes from a system: name it with --from")
     config = load(context)
     if netmail:
         facts = fate_of(netmail, config, sender=sender, cls=inbound)
