@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.config.documents import load
-from tosser.config.environment import Finding, check_environment
+from tosser.config.environment import Finding, check_environment, check_secrets
+from tosser.config.include import read_tree
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -202,3 +203,38 @@ def test_certificates_have_to_be_readable(machine: Path, tmp_path: Path) -> None
         Finding(error=True, what="mqtt.tls.cert: $/cert.pem cannot be read"),
         Finding(error=True, what="mqtt.tls.key: $/key.pem cannot be read"),
     ]
+
+
+SECRETS = """\
+include: more.yaml
+system: {name: Test BBS, sysop: Test Sysop}
+paths: {state: state, bases: bases, inbound: {secure: [in]}}
+networks: {tqwnet: {addresses: [1337:1/200]}}
+links:
+  - {address: 1337:1/201, packet_password: !env SECRET}
+  - {address: 1337:1/202, packet_password: ""}
+hooks: {one: {url: "http://127.0.0.1/", headers: {Authorization: !file secret}}}
+mqtt: {url: mqtt://127.0.0.1, username: test, password: !env SECRET}
+"""
+MORE = """\
+links:
+  - {address: 1337:1/203, areafix: {password: WRITTEN}, same_system_as: 1337:1/201}
+  - {address: 1337:1/204, packet_password: WRITTEN}
+areas:
+  - {tag: TEST, links: [1337:1/201, {address: 1337:1/203, write: false}]}
+netmail: {robots: {PING: ping}}
+"""
+
+
+@pytest.mark.parametrize(("mode", "told"), [(0o644, True), (0o604, True), (0o640, False), (0o600, False)])
+def test_passwords_that_anybody_may_read(tmp_path: Path, mode: int, *, told: bool) -> None:
+    """A file that everybody may read is told of if a password stands in it; secrets from elsewhere do not count."""
+    (tmp_path / "secret").write_text("ELSEWHERE")
+    (tmp_path / "more.yaml").write_text(MORE)
+    (tmp_path / "more.yaml").chmod(mode)
+    config = load(tmp_path, SECRETS, {"SECRET": "S3CRET"})
+    (tmp_path / "tosser.yaml").chmod(0o644)
+    root = read_tree(tmp_path / "tosser.yaml", {"SECRET": "S3CRET"}).root
+    assert root is not None
+    what = f"{tmp_path}/more.yaml can be read by everybody, and there is a password in line 2"
+    assert check_secrets(config, root) == ([Finding(error=False, what=what)] if told else [])

@@ -9,7 +9,8 @@ from msgspec import to_builtins
 
 from tosser.cli.context import load, other_owner
 from tosser.cli.output import Exit, JsonOption, say, say_json
-from tosser.config.environment import Finding, check_environment
+from tosser.config.environment import Finding, check_environment, check_secrets
+from tosser.config.include import read_tree
 from tosser.config.loading import find_config
 from tosser.daemon.nodelists import build_nodelists
 from tosser.errors import ConfigError
@@ -31,7 +32,9 @@ def check(context: typer.Context, *, as_json: JsonOption = False) -> None:
         say_json({"path": str(path), "ok": False, "problems": [to_builtins(problem) for problem in error.problems]})
         raise typer.Exit(Exit.CONFIG) from None
     lists = [each.trouble for each in build_nodelists(config).lists if each.trouble]
-    findings = [*check_environment(config), *(Finding(error=False, what=f"nodelist {what}") for what in lists)]
+    root = read_tree(path, os.environ).root
+    findings = [*check_environment(config), *(check_secrets(config, root) if root else ())]
+    findings += [Finding(error=False, what=f"nodelist {what}") for what in lists]
     process = holder(config.paths.state)
     owner = other_owner(config.paths.state)
     if owner is not None and os.geteuid() == 0:

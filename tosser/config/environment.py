@@ -1,4 +1,4 @@
-"""Is this machine ready for the configuration: directories, their permissions, programs, certificates.
+"""Is this machine ready for the configuration: directories, permissions, programs, certificates.
 
 Nothing is changed or created to find out. The work directory of each inbound lies inside it, as ``.tosser``, so that
 claiming a file never crosses a file system.
@@ -10,10 +10,12 @@ import os
 import shutil
 import stat
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from msgspec import Struct
+from pydantic import SecretStr
 
+from tosser.config.section import Section
 from tosser.config.world import build_rulebook
 from tosser.rules.network import StoreKind
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tosser.config.model import Config
+    from tosser.config.source import Node
 
 WORK_DIRECTORY = ".tosser"
 """Name of the directory in each inbound where claimed files are worked on."""
@@ -47,6 +50,38 @@ def check_environment(config: Config) -> list[Finding]:
         *_check_programs(config),
         *_check_certificates(config),
     ]
+
+
+def check_secrets(config: Config, root: Node) -> list[Finding]:
+    """Look for files that anybody on this machine may read and that passwords stand in.
+
+    Args:
+        config: the configuration.
+        root: the tree it was made of.
+    """
+    first: dict[str, int] = {}
+    for node in _secrets_in(config, root):
+        first.setdefault(node.file, node.mark.line + 1)
+    return [
+        Finding(error=False, what=f"{file} can be read by everybody, and there is a password in line {line}")
+        for file, line in first.items()
+        if Path(file).stat().st_mode & stat.S_IROTH
+    ]
+
+
+def _secrets_in(value: object, node: Node) -> Iterator[Node]:
+    """Find secrets that are written out where they are used."""
+    written = node.value
+    if isinstance(value, SecretStr):
+        if isinstance(written, str) and written:
+            yield node
+    elif isinstance(written, dict):
+        inner = vars(value) if isinstance(value, Section) else cast("dict[str, object]", value)
+        for key, entry in written.items():
+            yield from _secrets_in(inner.get(key), entry.node)
+    elif isinstance(written, list):
+        for each, element in zip(cast("tuple[object, ...]", value), written, strict=False):
+            yield from _secrets_in(each, element)
 
 
 def _check_own_directories(config: Config) -> Iterator[Finding]:
