@@ -77,7 +77,9 @@ class Stage:
     def _set_up(self, port: int) -> None:
         for name in (*DIRECTORIES, SAMPLES):
             (self._root / name).mkdir()
-        (self._root / CONFIG_NAME).write_text(configuration(port), "utf-8")
+        config = self._root / CONFIG_NAME
+        config.touch(0o600)  # passwords stand in it
+        config.write_text(configuration(port), "utf-8")
 
     @asynccontextmanager
     async def _daemon(self) -> AsyncIterator[Process]:
