@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 _COPY_SIZE = 1024 * 1024
 _AHEAD = 8
 """Packets deflated, or being so, before the first of them is written."""
-_MOST_PREPARED = 128 * 1024 * 1024
+_MOST_PREPARED = 96 * 1024 * 1024
 """Bytes of packets that are deflated before they are asked for; what comes of them is in memory till then."""
 
 
