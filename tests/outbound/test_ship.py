@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.outbound.yard import LINK, MONDAY, POINT, SIZE, STAGED, Yard, content, with_settings
+from tests.outbound.yard import LINK, MONDAY, NETWORK, POINT, SIZE, STAGED, Yard, content, with_settings
+from tests.rules.world import make_link
 from tosser.codec import zip as zip_codec
 from tosser.codec.flow import Flavour
 from tosser.errors import LinkBusy, ProgramError
@@ -592,6 +593,28 @@ def test_only_so_much_is_prepared(yard: Yard, deflated: list[str], monkeypatch: 
         assert sorted(deflated[done:]) == [packet_name(serial) for serial in serials[:2]]
         yard.shipper.ship(yard.link)
         assert len(deflated) == done + 3
+
+
+@pytest.mark.parametrize("room", [zipping._MOST_PREPARED, 2 * SIZE, 1])
+def test_packets_of_the_next_links_are_prepared(
+    yard: Yard, deflated: list[str], monkeypatch: pytest.MonkeyPatch, room: int
+) -> None:
+    """While one link is served those of the next ones are deflated, as far as there is room; each of them once."""
+    monkeypatch.setattr(zipping, "_MOST_PREPARED", room)
+    yard.shipper.ship(yard.link)
+    busy, late = POINT, make_link("1337:1/203", NETWORK)
+    serials = {link.address: yard.stage(SIZE, SIZE, link=link) for link in (LINK, busy, late)}
+    with yard.shipper.round([LINK, busy, late]) as ship, yard.bso.lock(busy.address):
+        assert ship(LINK).packets == 2
+        if room > 2 * SIZE:
+            await_names(deflated, 6)
+        with pytest.raises(LinkBusy):
+            ship(busy)
+        assert ship(late).packets == 2
+    assert yard.shipper.ship(busy).packets == 2
+    again = serials[busy.address] if room > SIZE else []
+    names = [packet_name(serial) for each in serials.values() for serial in each]
+    assert sorted(deflated) == sorted(names + [packet_name(serial) for serial in again])
 
 
 def test_what_is_prepared_in_vain_is_forgotten(yard: Yard, deflated: list[str]) -> None:

@@ -136,12 +136,11 @@ class Sending:
             return report
         self._remove_orphans(self._outgoing.staging)
         shipper = self._outgoing.shipper
-        with shipper.round() as ship:
-            for key in shipper.links_waiting():
-                link = self._link(key)
-                if link is not None:
-                    self._ship_to(link, ship, report)
-                    beat()
+        links = [link for key in shipper.links_waiting() if (link := self._link(key)) is not None]
+        with shipper.round(links) as ship:
+            for link in links:
+                self._ship_to(link, ship, report)
+                beat()
         return report
 
     def _ship_to(self, link: Link, ship: Callable[[Link], ShipReport], report: ShipmentReport) -> None:

@@ -22,7 +22,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager, nullcontext, suppress
-from itertools import groupby
+from itertools import chain, groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -143,6 +143,8 @@ class Shipper:
         self._remover = ThreadPoolExecutor(1, thread_name_prefix="tosser-remove")
         self._left: set[int] = set()
         self._removals: list[Future[None]] = []
+        self._coming: dict[LinkKey, list[StagedPacket]] = {}
+        """Of the links that are still to be served in this round."""
 
     def prepare(self, link: Link, serial: int, size: int, content: Callable[[], bytes]) -> None:
         """Begin what can be done for a packet while it is staged, and before it is shipped."""
@@ -152,8 +154,11 @@ class Shipper:
             self._zip.drop(serial)
 
     @contextmanager
-    def round(self) -> Iterator[Callable[[Link], ShipReport]]:
+    def round(self, links: Iterable[Link] = ()) -> Iterator[Callable[[Link], ShipReport]]:
         """Serve several links: gives `ship`, which leaves to the end what may be left to the end.
+
+        Args:
+            links: who is served, in this order: packets of the next ones are deflated meanwhile.
 
         Raises:
             OSError: at the end: what was shipped cannot be removed from where it was staged. That does no harm, and is
@@ -161,6 +166,11 @@ class Shipper:
         """
         self._removals.clear()
         self._remove(self._left)
+        self._coming = {
+            LinkKey.of(link): [packet for packet in self._staged(link) if not (packet.name or packet.path)]
+            for link in links
+            if link.archiver == self._zip.name
+        }
         try:
             yield self._ship
         finally:
@@ -195,6 +205,8 @@ class Shipper:
             return ship(link)
 
     def _ship(self, link: Link) -> ShipReport:
+        self._zip.prepare_staged(chain.from_iterable(self._coming.values()))
+        self._coming.pop(LinkKey.of(link), None)
         packets = self._staged(link)
         if not packets:
             return ShipReport()

@@ -19,7 +19,7 @@ from tosser.outbound.places import local_time, temporary
 from tosser.outbound.staging import packet_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from concurrent.futures import Future
     from pathlib import Path
 
@@ -51,7 +51,7 @@ class ZipPacker:
         self._level = level
         self._synced = synced
         self._pool = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="tosser-zip")
-        self._prepared: dict[int, Future[ZipMember]] = {}
+        self._prepared: dict[int, tuple[Future[ZipMember], int]] = {}
         self._room = _MOST_PREPARED
 
     def prepare(self, serial: int, size: int, created: float, content: Callable[[], bytes]) -> None:
@@ -66,15 +66,25 @@ class ZipPacker:
         self.drop(serial)
         if size <= self._room:
             self._room -= size
-            self._prepared[serial] = self._pool.submit(self._member, serial, created, content)
+            self._prepared[serial] = self._pool.submit(self._member, serial, created, content), size
 
-    def drop(self, serial: int) -> None:
-        """Forget what was prepared of a packet: what has its number now may be another one."""
-        self._prepared.pop(serial, None)
+    def prepare_staged(self, packets: Iterable[StagedPacket]) -> None:
+        """Begin to deflate staged packets that are to be packed next, up to the first that there is no room for."""
+        for packet in packets:
+            if packet.serial not in self._prepared:
+                if packet.size > self._room:
+                    break
+                self.prepare(packet.serial, packet.size, packet.created, self._staging.path(packet.serial).read_bytes)
+
+    def drop(self, serial: int) -> Future[ZipMember] | None:
+        """Forget what was prepared of a packet: it is used now, or what has its number may be another one."""
+        future, size = self._prepared.pop(serial, (None, 0))
+        self._room += size
+        return future
 
     def forget(self) -> None:
         """Forget what was prepared and not packed."""
-        for future in self._prepared.values():
+        for future, _ in self._prepared.values():
             future.cancel()
         self._prepared.clear()
         self._room = _MOST_PREPARED
@@ -112,7 +122,7 @@ class ZipPacker:
             waiting += [(packet, self._deflated(packet)) for packet in islice(rest, 1)]
 
     def _deflated(self, packet: StagedPacket) -> Future[ZipMember]:
-        prepared = self._prepared.pop(packet.serial, None)
+        prepared = self.drop(packet.serial)
         read = self._staging.path(packet.serial).read_bytes
         return prepared or self._pool.submit(self._member, packet.serial, packet.created, read)
 
