@@ -18,6 +18,7 @@ from tosser.errors import KludgeError
 from tosser.events.payloads import Arrival, Dated, Decoded, file_event, message_event, netmail_event
 from tosser.reason import Reason
 from tosser.rules.plan import author_of
+from tosser.rules.remembered import Remembered, weigh_lines
 from tosser.rules.scanning import number_in
 from tosser.rules.verdict import TargetKind, area_tag
 from tosser.state.state import Results
@@ -123,13 +124,22 @@ class Reporter:
             from_name=decode(packed.sender, charset), to_name=decode(packed.to, charset),
             subject=decode(packed.subject, charset), date=dated(packed, text), msgid=msgid, reply=reply,
             origin=str(origin.without_domain) if origin else None, body=body,
-            path=[f"{net}/{node_number}" for net, node_number in parse_nodes(text.path)],
+            path=_paths[text.path],
             number=_number(entry, number), arrival=arrival, size=_size(packed),
         )  # fmt: skip
 
     def _default_charset(self, target: Target) -> str:
         area = self._rules.area_of(target.network, target.tag)
         return area.charset if area else self._rules.netmail.charset
+
+
+def _read_path(path: tuple[bytes, ...]) -> list[str]:
+    return [f"{net}/{node}" for net, node in parse_nodes(path)]
+
+
+_NODE_TO_TEXT = 32
+"""How many times as large as the text it was read from a list of nodes is."""
+_paths = Remembered(_read_path, lambda path: _NODE_TO_TEXT * weigh_lines(path))
 
 
 def charset_of(packed: PackedMessage, text: MessageText, default: str) -> Charset:

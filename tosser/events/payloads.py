@@ -40,7 +40,7 @@ class Dated(Struct, frozen=True):
         return {
             "raw": self.raw,
             "local": self.local.isoformat() if self.local else None,
-            "utc": utc_text(self.utc.timestamp()) if self.utc else None,
+            "utc": self.utc.isoformat(timespec="milliseconds").replace("+00:00", "Z") if self.utc else None,
         }
 
 
