@@ -43,6 +43,16 @@ if TYPE_CHECKING:
 class TosserError(Exception):
     """Base of all errors of this package; never raised itself."""
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Have it raised in another process as it is: what it says, and its attributes."""
+        return _again, (type(self), str(self), vars(self))
+
+
+def _again(kind: type[TosserError], text: str, attributes: dict[str, object]) -> TosserError:
+    error = kind.__new__(kind, text)
+    vars(error).update(attributes)
+    return error
+
 
 class ConfigProblem(Struct, frozen=True):
     """One mistake in the configuration, placed where a person can find it.

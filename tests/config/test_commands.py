@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.config.documents import NETWORK, load, mistakes
-from tosser.config.commands import command_rules
+from tosser.config.derived import command_rules
 from tosser.rules.commands import CommandUser
 
 if TYPE_CHECKING:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.config.documents import NETWORK, load, mistakes
+from tosser.config.derived import hooks_of
 from tosser.config.environment import check_environment
-from tosser.config.hooks import Url, hooks_of
+from tosser.config.kinds import Url
 from tosser.rules.hooks import Hook, Webhook
 
 if TYPE_CHECKING:

@@ -13,7 +13,8 @@ from pydantic_core import PydanticCustomError
 
 from tosser.address import Address
 from tosser.config import values
-from tosser.config.values import BrokerUrl, Endpoint, parse_duration, parse_size
+from tosser.config.kinds import BrokerUrl, Endpoint
+from tosser.config.values import parse_duration, parse_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable

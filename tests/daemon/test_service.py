@@ -15,7 +15,7 @@ from tosser.daemon.conditions import Conditions
 from tosser.daemon.notify import Notifier
 from tosser.daemon.parts import make_directories
 from tosser.daemon.service import Service
-from tosser.inbound.ahead import Helper
+from tosser.inbound.helper import Helper
 from tosser.state.state import State
 
 if TYPE_CHECKING:

@@ -14,11 +14,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.inbound.bundles import LIMITS
-from tosser.errors import InputError
-from tosser.inbound.ahead import BACKLOG_BYTES, AheadReader, Helper, HelperError
+from tosser.errors import ConfigError, ConfigProblem, InputError, PacketError, TosserError
+from tosser.inbound.ahead import BACKLOG_BYTES, AheadReader, read_ahead
 from tosser.inbound.frames import ROOM, Frames
+from tosser.inbound.helper import Helper, HelperError
 from tosser.inbound.reading import Reader, ReadingLimits
 from tosser.inbound.spool import ClaimedFile, Inbound
+from tosser.inbound.transfer import unpack_batch
+from tosser.reason import Reason
 from tosser.rules.network import InboundClass
 
 if TYPE_CHECKING:
@@ -57,6 +60,11 @@ def texts(batches: Iterator[Batch]) -> list[list[bytes]]:
     return [[m.text for piece in batch.pieces for m, _ in piece.messages] for batch in batches]
 
 
+def batches_of(helper: Helper, reader: Reader, files: list[ClaimedFile]) -> Iterator[Batch]:
+    """Have files read in the other process."""
+    return helper.stream(unpack_batch, read_ahead, reader, files, {})
+
+
 def backlog(helper: Helper, files: list[ClaimedFile]) -> None:
     """A backlog is read ahead: the same batches in the same order; a single small file is read here."""
     ahead = AheadReader(READING, {}, MESSAGES, helper)
@@ -72,10 +80,10 @@ def left_early(helper: Helper, files: list[ClaimedFile]) -> None:
     reader = Reader(READING, {}, MESSAGES)
     here = texts(reader.batches(files, {}))
     for taken in range(len(here)):
-        batches = helper.batches(reader, files, {})
+        batches = batches_of(helper, reader, files)
         assert texts(islice(batches, taken + 1)) == here[: taken + 1]
         batches.close()  # type: ignore[attr-defined]  # it is a generator
-    assert texts(helper.batches(reader, files, {})) == here
+    assert texts(batches_of(helper, reader, files)) == here
 
 
 def unreadable(helper: Helper, files: list[ClaimedFile]) -> None:
@@ -83,7 +91,7 @@ def unreadable(helper: Helper, files: list[ClaimedFile]) -> None:
     files[1].path.unlink()
     reader = Reader(READING, {}, MESSAGES)
     errors = []
-    for batches in (helper.batches(reader, files, {}), reader.batches(files, {})):
+    for batches in (batches_of(helper, reader, files), reader.batches(files, {})):
         try:
             texts(batches)
         except InputError as error:
@@ -95,13 +103,13 @@ def unreadable(helper: Helper, files: list[ClaimedFile]) -> None:
 def mistake(helper: Helper, files: list[ClaimedFile]) -> None:
     """A mistake over there is one here, with its traceback; the helper goes on."""
     try:
-        texts(helper.batches(Failing(READING, {}, MESSAGES), files, {}))
+        texts(batches_of(helper, Failing(READING, {}, MESSAGES), files))
     except HelperError as error:
         assert "ZeroDivisionError: a mistake" in str(error)  # noqa: PT017 - not pytest's process
     else:
         raise AssertionError("nothing was raised")
     assert helper.alive
-    assert texts(helper.batches(Reader(READING, {}, MESSAGES), files, {}))
+    assert texts(batches_of(helper, Reader(READING, {}, MESSAGES), files))
 
 
 def killed(helper: Helper, files: list[ClaimedFile]) -> None:
@@ -126,7 +134,7 @@ def orphaned(helper: Helper, files: list[ClaimedFile]) -> None:
     child = os.fork()
     if child == 0:
         with Helper() as own:
-            next(own.batches(Reader(READING, {}, MESSAGES), files, {}))
+            next(batches_of(own, Reader(READING, {}, MESSAGES), files))
             (files[0].path.parent.parent / "pid").write_text(str(own.pid))
             os.kill(os.getpid(), signal.SIGKILL)
     os.waitpid(child, 0)
@@ -138,6 +146,72 @@ def orphaned(helper: Helper, files: list[ClaimedFile]) -> None:
     else:
         raise AssertionError(f"{pid} lives")
     assert helper.alive
+
+
+def called(kind: type[Exception], *arguments: object) -> int:
+    """Be called in the helper: give its process number, or raise what is asked for."""
+    if kind is not Exception:
+        raise kind(*arguments)
+    return os.getpid()
+
+
+def orders(helper: Helper, _files: list[ClaimedFile]) -> None:
+    """What is ordered is called there: its answer comes, or its error as it was raised, or a mistake with its place."""
+    assert helper.order(called, Exception)() == helper.pid
+    problem = ConfigProblem("tosser.yaml", 3, 7, "links[2]", "is wrong", "be right")
+    for error in (
+        ConfigError([problem]),
+        InputError("claim", "name", "gone"),
+        PacketError("bad", 12, Reason.TRAILING_JUNK),
+    ):
+        wait = helper.order(raised, error)
+        try:
+            wait()
+        except TosserError as told:
+            assert (type(told), str(told), vars(told)) == (type(error), str(error), vars(error))  # noqa: PT017 - as above
+        else:
+            raise AssertionError("nothing was raised")
+    failed(helper, ZeroDivisionError, "a mistake")
+    assert helper.alive
+
+
+def posted(helper: Helper, _files: list[ClaimedFile]) -> None:
+    """What is posted is done before what is ordered after it, and a mistake in it is told by that."""
+    helper.post(os.putenv, "POSTED", "yes")
+    helper.post(called, Exception)
+    assert helper.order(called, Exception)() == helper.pid
+    helper.post(called, ZeroDivisionError, "a mistake")
+    failed(helper, Exception)
+    assert helper.order(called, Exception)() == helper.pid
+
+
+def gone(helper: Helper, _files: list[ClaimedFile]) -> None:
+    """To a helper that has died nothing can be posted, which is no matter, or ordered, which is told."""
+    os.kill(helper.pid, signal.SIGKILL)
+    for _ in range(2):
+        helper.post(called, Exception)
+        try:
+            helper.order(called, Exception)()
+        except HelperError as error:
+            assert "ended" in str(error)  # noqa: PT017 - as above
+        else:
+            raise AssertionError("nothing was raised")
+    assert not helper.alive
+
+
+def raised(error: Exception) -> None:
+    """Be called in the helper, and raise it."""
+    raise error
+
+
+def failed(helper: Helper, *arguments: object) -> None:
+    """Have `called` called, which fails with a mistake, or learn that it did before."""
+    try:
+        helper.order(called, *arguments)()
+    except HelperError as error:
+        assert "ZeroDivisionError: a mistake" in str(error)  # noqa: PT017 - as above
+    else:
+        raise AssertionError("nothing was raised")
 
 
 def frames(_helper: Helper, _files: list[ClaimedFile]) -> None:
@@ -182,7 +256,8 @@ def deserted(_helper: Helper, _files: list[ClaimedFile]) -> None:
 
 
 CASES: dict[str, Callable[[Helper, list[ClaimedFile]], None]] = {
-    case.__name__: case for case in (backlog, left_early, unreadable, mistake, killed, orphaned, frames, deserted)
+    case.__name__: case
+    for case in (backlog, left_early, unreadable, mistake, killed, orphaned, orders, posted, gone, frames, deserted)
 }
 
 if __name__ == "__main__":

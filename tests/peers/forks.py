@@ -74,6 +74,6 @@ def _run(words: list[str], given: Path, outputs: Sequence[Path], environment: di
         os.dup2(descriptor, number)
         os.close(descriptor)
     sys.argv = words
-    from tosser.cli.main import main  # noqa: PLC0415 - here it costs nothing, elsewhere a second
+    from tosser.__main__ import main  # noqa: PLC0415 - here it costs nothing, elsewhere a second
 
     main()

@@ -8,7 +8,8 @@ from typing import Any
 import typer
 
 from tosser.cli.context import load, look_at_state
-from tosser.cli.output import JsonOption, ago, say_json, say_table, utc
+from tosser.cli.options import JsonOption  # noqa: TC001 - typer reads the annotations
+from tosser.cli.output import ago, say_json, say_table, utc
 from tosser.config.world import build_rulebook
 
 app = typer.Typer(help="The echomail areas.", no_args_is_help=True)

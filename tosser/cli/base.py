@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tosser.cli.context import load, load_to_change, reading_state
-from tosser.cli.output import Exit, JsonOption, complain, say, say_json, say_table
+from tosser.cli.options import JsonOption  # noqa: TC001 - typer reads the annotations
+from tosser.cli.output import Exit, complain, say, say_json, say_table
 from tosser.config.world import build_rulebook
 from tosser.daemon.upkeep import NETMAIL, Base, bases_of, held
 from tosser.errors import StoreError

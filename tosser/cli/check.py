@@ -8,7 +8,8 @@ import typer
 from msgspec import to_builtins
 
 from tosser.cli.context import load, other_owner
-from tosser.cli.output import Exit, JsonOption, say, say_json
+from tosser.cli.options import JsonOption  # noqa: TC001 - typer reads the annotations
+from tosser.cli.output import Exit, say, say_json
 from tosser.config.environment import Finding, check_environment, check_secrets
 from tosser.config.include import read_tree
 from tosser.config.loading import find_config

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from tosser.cli.output import utc
-from tosser.config.loading import find_config, load_config
 from tosser.config.world import build_rulebook
 from tosser.daemon.intake import build_spool
 from tosser.disk import make_directory
@@ -34,6 +33,8 @@ def load(context: typer.Context) -> Config:
     Raises:
         ConfigError: there is none, or it has mistakes.
     """
+    from tosser.config.loading import find_config, load_config  # noqa: PLC0415 - slow to import
+
     return load_config(find_config(context.find_root().obj, os.environ), os.environ)
 
 
@@ -45,14 +46,22 @@ def load_to_change(context: typer.Context) -> Config:
         StateError: the state belongs to somebody else, who could not use what we make, or lets us make nothing.
     """
     config = load(context)
-    state = config.paths.state
+    refuse_strangers(config.paths.state)
+    return config
+
+
+def refuse_strangers(state: Path) -> None:
+    """Refuse to work on a state directory that is somebody else's.
+
+    Raises:
+        StateError: who it is of could not use what we make, or lets us make nothing.
+    """
     owner = other_owner(state)
     if owner is not None and os.geteuid() == 0:
         what = f"belongs to {owner}, who could not use what root makes"
         raise StateError(f"{state} {what}: runuser -u {owner} -- tosser ...")
     if owner is not None and not os.access(state, os.W_OK | os.X_OK, effective_ids=True):
         raise StateError(f"{state} belongs to {owner}, and you may not write there: sudo -u {owner} tosser ...")
-    return config
 
 
 def other_owner(directory: Path) -> str | None:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tosser.cli.context import load, reading_state
-from tosser.cli.output import Exit, JsonOption, complain, say, say_json
+from tosser.cli.options import JsonOption  # noqa: TC001 - typer reads the annotations
+from tosser.cli.output import Exit, complain, say, say_json
 from tosser.cli.route import fate_of, say_fate
 from tosser.reason import Reason
 from tosser.rules.network import InboundClass

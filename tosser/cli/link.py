@@ -18,7 +18,8 @@ from tosser.cli.context import (
     look_at_state,
     present_rules,
 )
-from tosser.cli.output import Exit, JsonOption, ago, complain, say, say_json, say_table, utc
+from tosser.cli.options import JsonOption  # noqa: TC001 - typer reads the annotations
+from tosser.cli.output import Exit, ago, complain, say, say_json, say_table, utc
 from tosser.config.world import build_rulebook
 from tosser.errors import AddressError
 from tosser.rules.shipping import LinkKey

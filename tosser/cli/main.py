@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tosser import __version__
-from tosser.cli.output import Exit, complain
-from tosser.errors import ConfigError, TosserError
+from tosser.cli.output import errors_told
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -82,15 +81,5 @@ def app_for(words: Sequence[str]) -> typer.Typer:
 
 def execute(app: typer.Typer, words: Sequence[str]) -> None:
     """Run the command that these words mean and exit with its code."""
-    try:
+    with errors_told():
         app(args=list(words))
-    except ConfigError as error:
-        for problem in error.problems:
-            complain(str(problem))
-        raise SystemExit(Exit.CONFIG) from None
-    except TosserError as error:
-        complain(f"tosser: {error}")
-        raise SystemExit(Exit.FAILED) from None
-    except OSError as error:
-        complain(f"tosser: {error.filename or ''}: {error.strerror or error}".replace(": :", ":"))
-        raise SystemExit(Exit.FAILED) from None

@@ -9,7 +9,8 @@ import typer
 
 from tosser.cli.chosen import Ids, chosen
 from tosser.cli.context import load, load_to_change
-from tosser.cli.output import Exit, JsonOption, ago, complain, say, say_json, say_table, utc
+from tosser.cli.options import JsonOption  # noqa: TC001 - typer reads the annotations
+from tosser.cli.output import Exit, ago, complain, say, say_json, say_table, utc
 from tosser.codec.message import split_text
 from tosser.codec.packet import parse_packet
 from tosser.config.world import build_rulebook

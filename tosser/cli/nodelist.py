@@ -9,7 +9,8 @@ import typer
 
 from tosser.address import Address
 from tosser.cli.context import load
-from tosser.cli.output import Exit, JsonOption, complain, say, say_json, say_table
+from tosser.cli.options import JsonOption  # noqa: TC001 - typer reads the annotations
+from tosser.cli.output import Exit, complain, say, say_json, say_table
 from tosser.codec.nodelist import Keyword
 from tosser.codec.nodelist_flags import services_of
 from tosser.daemon.nodelists import build_nodelists

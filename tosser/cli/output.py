@@ -8,16 +8,13 @@ import sys
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from enum import IntEnum
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
-
+from tosser.errors import ConfigError, TosserError
 from tosser.inbound.work import escaped
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
-
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 
 
 class Exit(IntEnum):
@@ -53,6 +50,23 @@ def complain(text: str) -> None:
     """Print a line to standard error."""
     encoding = sys.stderr.encoding or "utf-8"
     sys.stderr.write(printable(text).encode(encoding, "backslashreplace").decode(encoding) + "\n")
+
+
+@contextmanager
+def errors_told() -> Iterator[None]:
+    """Turn errors into sentences and exit codes."""
+    try:
+        yield
+    except ConfigError as error:
+        for problem in error.problems:
+            complain(str(problem))
+        raise SystemExit(Exit.CONFIG) from None
+    except TosserError as error:
+        complain(f"tosser: {error}")
+        raise SystemExit(Exit.FAILED) from None
+    except OSError as error:
+        complain(f"tosser: {error.filename or ''}: {error.strerror or error}".replace(": :", ":"))
+        raise SystemExit(Exit.FAILED) from None
 
 
 def printable(text: str) -> str:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tosser.cli.files import received_name, to_be_read
-from tosser.cli.output import Exit, JsonOption, complain, say, say_json
+from tosser.cli.options import JsonOption  # noqa: TC001 - typer reads the annotations
+from tosser.cli.output import Exit, complain, say, say_json
 from tosser.errors import ArchiveError, ConfigError
 
 if TYPE_CHECKING:

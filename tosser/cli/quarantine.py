@@ -10,7 +10,8 @@ from msgspec import to_builtins
 
 from tosser.cli.chosen import Ids, chosen
 from tosser.cli.context import load, load_to_change
-from tosser.cli.output import JsonOption, ago, say, say_json, say_table, utc
+from tosser.cli.options import JsonOption  # noqa: TC001 - typer reads the annotations
+from tosser.cli.output import ago, say, say_json, say_table, utc
 from tosser.inbound.quarantine import Quarantine
 from tosser.reason import Reason
 

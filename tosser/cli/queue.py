@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import typer  # noqa: TC002 - typer reads the annotations
 
 from tosser.cli.context import links_paused, load, reading_state
-from tosser.cli.output import JsonOption, ago, say, say_json, say_table, utc
+from tosser.cli.options import JsonOption  # noqa: TC001 - typer reads the annotations
+from tosser.cli.output import ago, say, say_json, say_table, utc
 from tosser.config.world import build_rulebook
 from tosser.rules.shipping import LinkKey
 

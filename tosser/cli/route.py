@@ -8,7 +8,8 @@ import typer
 
 from tosser.address import Address
 from tosser.cli.context import load, present_rules
-from tosser.cli.output import Exit, JsonOption, complain, say, say_json
+from tosser.cli.options import JsonOption  # noqa: TC001 - typer reads the annotations
+from tosser.cli.output import Exit, complain, say, say_json
 from tosser.errors import AddressError
 from tosser.rules.network import InboundClass
 

@@ -8,7 +8,8 @@ import typer
 from msgspec import to_builtins
 
 from tosser.cli.context import changing_state, load_to_change, reading_state
-from tosser.cli.output import Exit, JsonOption, complain, say, say_json
+from tosser.cli.options import JsonOption  # noqa: TC001 - typer reads the annotations
+from tosser.cli.output import Exit, complain, say, say_json
 from tosser.config.world import build_rulebook
 from tosser.daemon.intake import build_spool
 from tosser.daemon.scan_base import ScanOptions, ScanPlace, ScanReport

@@ -10,7 +10,8 @@ import typer
 from msgspec import to_builtins
 
 from tosser.cli.context import links_on_hold, load
-from tosser.cli.output import Exit, JsonOption, ago, say, say_json, say_table, utc
+from tosser.cli.options import JsonOption  # noqa: TC001 - typer reads the annotations
+from tosser.cli.output import Exit, ago, say, say_json, say_table, utc
 from tosser.daemon.intake import build_spool
 from tosser.daemon.room import build_room
 from tosser.inbound.held import HeldMail

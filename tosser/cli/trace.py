@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import typer
 
 from tosser.cli.context import load, reading_state
-from tosser.cli.output import Exit, JsonOption, complain, say, say_json, utc
+from tosser.cli.options import JsonOption  # noqa: TC001 - typer reads the annotations
+from tosser.cli.output import Exit, complain, say, say_json, utc
 from tosser.codec.kludge import find_value
 from tosser.config.world import build_rulebook
 from tosser.errors import JamError, StoreError

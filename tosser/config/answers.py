@@ -8,7 +8,7 @@ from pydantic_core import CoreSchema
 
 from tosser.config.section import Section, duration, size
 from tosser.config.values import Count, Duration, Flag, Line, Size, at_least, refuse
-from tosser.rules.answer_rules import AnswerRules, Bounces, Robot
+from tosser.rules.answer_rules import Bounces
 
 PING_BUILT_IN = "ping"
 
@@ -72,20 +72,3 @@ class RobotEntry(Section):
         """Describe both ways to write it."""
         schema = handler.resolve_ref_schema(handler(core_schema))
         return {"anyOf": [{"enum": [PING_BUILT_IN]}, schema]}
-
-
-def answer_rules(answers: AnswersSection, robots: dict[str, RobotEntry], signature: str) -> AnswerRules:
-    """Make what the rules need."""
-    return AnswerRules(
-        bounces=answers.bounces,
-        trace=answers.trace,
-        receipts=answers.receipts,
-        per_system=answers.per_system,
-        total=answers.total,
-        period=answers.period,
-        quote=answers.quote,
-        signature=signature,
-        robots={
-            name.casefold(): Robot(name, entry.command, entry.timeout, entry.insecure) for name, entry in robots.items()
-        },
-    )

@@ -1,4 +1,4 @@
-"""The section on commands by MQTT, its cross references, and what the rules make of it."""
+"""The section on commands by MQTT, and its cross references."""
 
 from collections.abc import Iterable, Iterator
 from typing import Annotated
@@ -6,9 +6,9 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, PlainValidator, SecretStr, WithJsonSchema
 
 from tosser.config.complaint import Complaint, Gaps, suggest
+from tosser.config.kinds import MqttVersion
 from tosser.config.section import Section, size
-from tosser.config.values import SECRET_ERROR, Count, Flag, Line, MqttVersion, Size, at_least, refuse
-from tosser.rules.commands import CommandRules, CommandUser
+from tosser.config.values import SECRET_ERROR, Count, Flag, Line, Size, at_least, refuse
 
 _SHORTEST_TOKEN = 16
 _LONGEST_USER = 64
@@ -79,20 +79,3 @@ def check_commands(
         for number, tag in enumerate(user.areas):
             if tag not in known and not set("*?") & set(tag) and not gaps.touch("areas"):
                 yield Complaint((*place, "areas", number), f"unknown area {tag}", suggest(tag, known))
-
-
-def command_rules(commands: Commands) -> CommandRules:
-    """Make what the rules need."""
-    users = (
-        CommandUser(
-            name=user.name,
-            token=user.token.get_secret_value(),
-            areas=user.areas,
-            netmail=user.netmail,
-            authors=tuple(author.strip() for author in user.authors),
-            max_size=user.max_size,
-            max_per_hour=user.max_per_hour,
-        )
-        for user in commands.users
-    )
-    return CommandRules({user.name: user for user in users}, commands.max_request)

@@ -1,18 +1,17 @@
 """The section on hooks, what areas say of them, and its cross references."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Annotated, ClassVar
+from collections.abc import Iterable, Iterator
+from typing import Annotated
 
 from pydantic import AfterValidator, Field, PlainValidator, SecretStr, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
 from tosser.config.complaint import Complaint, Gaps, suggest
+from tosser.config.kinds import Url
 from tosser.config.section import Section, duration
 from tosser.config.source import Location
 from tosser.config.values import SECRET_ERROR, Count, Duration, Line, PathValue, at_least, parse_endpoint, refuse
-from tosser.discreet import Discreet
-from tosser.rules.hooks import Hook, Webhook
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,31}")
 _URL = re.compile(r"(?P<scheme>https?)://(?P<endpoint>[^/?#@]+)(?P<target>(?:[/?][\x21\x22\x24-\x7e]*)?)")
@@ -21,17 +20,6 @@ _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}")
 _HEADER_VALUE = re.compile(r"[\x20-\x7e]*")
 _OURS = frozenset({"host", "content-type", "content-length", "connection", "transfer-encoding", "expect", "upgrade"})
 """Headers that we write, or that would change what the request means."""
-
-
-class Url(Discreet, frozen=True):
-    """Where to post to; path and query may hold a secret."""
-
-    HIDDEN: ClassVar = frozenset({"target"})
-
-    host: str
-    port: int
-    tls: bool
-    target: str
 
 
 def _check_name(value: str) -> str:
@@ -114,20 +102,6 @@ class HookEntry(Section):
         if self.url is None and (self.headers or self.ca):
             raise refuse("`headers` and `ca` need a `url`")
         return self
-
-
-def hooks_of(entries: Mapping[str, HookEntry]) -> list[Hook]:
-    """Make what is called."""
-    return [
-        Hook(name, _webhook(entry, entry.url) if entry.url else entry.command, entry.timeout, entry.give_up,
-             entry.max_waiting)
-        for name, entry in entries.items()
-    ]  # fmt: skip
-
-
-def _webhook(entry: HookEntry, url: Url) -> Webhook:
-    headers = {name: value.get_secret_value() for name, value in entry.headers.items()}
-    return Webhook(url.host, url.port, url.tls, url.target, headers, str(entry.ca or ""))
 
 
 def check_hooks(hooks: Iterable[str], named: Iterable[tuple[Location, HookNames]], gaps: Gaps) -> Iterator[Complaint]:

@@ -6,22 +6,18 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, SecretStr
 
 from tosser.config.commands import Commands
+from tosser.config.kinds import Endpoint, LogFormat, LogLevel, MqttVersion, SyncMode
 from tosser.config.section import Section, duration, size
 from tosser.config.values import (
     BrokerValue,
     Count,
     Duration,
-    Endpoint,
     EndpointValue,
     ForeignFormat,
     Line,
-    LogFormat,
-    LogLevel,
-    MqttVersion,
     MqttVersionValue,
     PathValue,
     Size,
-    SyncMode,
     TopicPrefix,
     at_least,
     refuse,

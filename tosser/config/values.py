@@ -8,9 +8,8 @@ import math
 import os
 import re
 from collections.abc import Callable
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Annotated
 
 from msgspec.structs import replace
 from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, SecretStr, ValidationInfo, WithJsonSchema
@@ -20,6 +19,7 @@ from tosser.address import Address, AddressPattern
 from tosser.codec.bundle import ArchiveType
 from tosser.codec.charset import known_charset
 from tosser.codec.packet_header import PacketType
+from tosser.config.kinds import BrokerUrl, Endpoint, MqttVersion
 from tosser.errors import AddressError
 
 SECRET_ERROR = "secret"  # noqa: S105 - the name of a kind of error
@@ -45,51 +45,6 @@ _READ_IN_PROCESS = frozenset({ArchiveType.PACKET, ArchiveType.ZIP, ArchiveType.G
 _HIGHEST_PORT = 65535
 _ENDPOINT = re.compile(r"(?:(?P<host>[A-Za-z0-9._-]+)|\[(?P<bracketed>[0-9A-Fa-f:.]+)\]):(?P<port>[0-9]{1,5})")
 _BROKER = re.compile(r"(?P<scheme>mqtts?)://(?P<endpoint>[^/]+)/?")
-
-
-class SyncMode(StrEnum):
-    """When written mail counts as safe."""
-
-    FULL = "full"
-    NONE = "none"
-
-
-class MqttVersion(StrEnum):
-    """Version of the MQTT protocol."""
-
-    V5 = "5"
-    V311 = "3.1.1"
-
-
-class LogLevel(StrEnum):
-    """The least important thing that is logged."""
-
-    DEBUG = "debug"
-    INFO = "info"
-    WARNING = "warning"
-    ERROR = "error"
-
-
-class LogFormat(StrEnum):
-    """What a line of the log looks like."""
-
-    JSON = "json"
-    CONSOLE = "console"
-
-
-class Endpoint(NamedTuple):
-    """A TCP address: host name or number, and port."""
-
-    host: str
-    port: int
-
-
-class BrokerUrl(NamedTuple):
-    """Where the MQTT broker listens, and whether it speaks TLS there."""
-
-    host: str
-    port: int
-    tls: bool
 
 
 def refuse(what: str, kind: str = "tosser") -> PydanticCustomError:

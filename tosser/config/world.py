@@ -16,8 +16,8 @@ from msgspec.structs import replace
 
 from tosser.address import Address
 from tosser.codec.packet_header import PacketType
-from tosser.config.answers import answer_rules
 from tosser.config.complaint import Complaint, Gaps, suggest
+from tosser.config.derived import answer_rules
 from tosser.errors import AddressError
 from tosser.rules.network import Area, AreaLink, Link, NetmailRules, Network, Rulebook, StoreKind, closest
 

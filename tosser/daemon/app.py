@@ -24,7 +24,7 @@ from tosser.daemon.parts import build_node, make_directories, sync_leftovers
 from tosser.daemon.service import Service
 from tosser.errors import ConfigError, ConfigProblem, StateError
 from tosser.events.payloads import config_event
-from tosser.inbound.ahead import Helper
+from tosser.inbound.helper import Helper
 from tosser.state.lock import StateLock
 from tosser.state.state import State
 

@@ -8,7 +8,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from tosser.address import Address
-from tosser.config.values import SyncMode
+from tosser.config.kinds import SyncMode
 from tosser.daemon.sending import Outgoing, Sending
 from tosser.errors import StateError, said
 from tosser.outbound.bso import Backlog, Bso

@@ -14,8 +14,8 @@ _LARGEST = 32 * 1024 * 1024
 def keep() -> None:
     """Give nothing back to the system before the end, where the C library can be told so.
 
-    A batch takes some 20 MB and drops them. To have them zeroed and mapped anew for every one of them takes a twentieth
-    of a toss.
+    A batch takes some 20 MB and drops them. To have them zeroed and mapped anew for every one of them takes up to a
+    twentieth of a toss, most of it where other guests use the processor's caches, too.
     """
     tell = getattr(ctypes.CDLL(None), "mallopt", None)
     if tell is not None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from tosser.codec.bundle import ArchiveType
     from tosser.config.model import Config
-    from tosser.inbound.ahead import Helper
+    from tosser.inbound.helper import Helper
 
 
 def inbounds(config: Config) -> list[Inbound]:

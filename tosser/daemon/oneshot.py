@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from tosser.daemon import collector, heap, logs
@@ -12,7 +13,7 @@ from tosser.daemon.conditions import NODELISTS, SPACE, TOSS
 from tosser.daemon.parts import build_parts, make_directories, sync_leftovers
 from tosser.daemon.passes import PassReport
 from tosser.daemon.suspects import MAX_ATTEMPTS
-from tosser.inbound.ahead import Helper
+from tosser.inbound.helper import Helper
 from tosser.state.lock import StateLock
 from tosser.state.state import State, ended_well
 
@@ -29,12 +30,13 @@ RECONNECT_SECONDS = 2.0
 """How long it may take to connect, for the first time or again."""
 
 
-def toss_once(config: Config, *, link: bool = False) -> PassReport:
+def toss_once(config: Config, *, link: bool = False, helper: Helper | None = None) -> PassReport:
     """Toss until the inbounds hold nothing that is or becomes ready, then hand the events to the broker and call hooks.
 
     Args:
         config: a configuration that passed its check.
         link: whether to make the reply links of what came in, too.
+        helper: one that was started before, else there is one of its own.
 
     Raises:
         StateLocked: a daemon or another toss is at work.
@@ -44,14 +46,16 @@ def toss_once(config: Config, *, link: bool = False) -> PassReport:
     collector.spare()
     heap.keep()
     make_directories(config)
-    with Helper() as helper, StateLock(config.paths.state) as lock:
+    with nullcontext(helper) if helper else Helper() as reading, StateLock(config.paths.state) as lock:
+        reading.post(collector.spare)
+        reading.post(heap.keep)
         sync_leftovers(config, lock)
         clean = ended_well(config.paths.state)
         state = State(config.paths.state)
         try:
             if not clean:
                 state.verify()
-            parts = build_parts(config, state, helper=helper, link=link)
+            parts = build_parts(config, state, helper=reading, link=link)
             if config.nodelists:
                 parts.conditions.say({NODELISTS: parts.nodelists.trouble})
             try:

@@ -10,9 +10,8 @@ import structlog
 from msgspec import Struct
 
 from tosser import __version__, disk
-from tosser.config.commands import command_rules
-from tosser.config.hooks import hooks_of
-from tosser.config.values import SyncMode
+from tosser.config.derived import command_rules, hooks_of
+from tosser.config.kinds import SyncMode
 from tosser.config.world import build_rulebook
 from tosser.daemon.answering import Answering
 from tosser.daemon.conditions import Conditions
@@ -53,7 +52,7 @@ if TYPE_CHECKING:
     from tosser.daemon.sending import Sending
     from tosser.events.publisher import Publisher
     from tosser.events.receiver import Receiver
-    from tosser.inbound.ahead import Helper
+    from tosser.inbound.helper import Helper
     from tosser.inbound.spool import Spool
     from tosser.rules.network import Rulebook
     from tosser.state.lock import StateLock

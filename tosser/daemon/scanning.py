@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from tosser.config.values import SyncMode
+from tosser.config.kinds import SyncMode
 from tosser.daemon.conditions import LISTS, SCAN
 from tosser.daemon.intake import post_boxes
 from tosser.daemon.scan_base import BaseScanner, ScanOptions, ScanPlace, ScanSettings

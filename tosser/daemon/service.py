@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tosser.daemon.conditions import Conditions
     from tosser.daemon.notify import Notifier
     from tosser.daemon.passes import PassReport
-    from tosser.inbound.ahead import Helper
+    from tosser.inbound.helper import Helper
     from tosser.state.state import State
 
 log = structlog.get_logger()
