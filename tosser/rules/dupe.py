@@ -15,6 +15,7 @@ so that the keys of a day lie side by side in a sorted history, and adding them 
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
@@ -35,7 +36,7 @@ _BARE_ADDRESS = re.compile(rb"\s*(?:\d+:)?\d+/\d+(?:\.\d+)?(?:@\S*)?\s*")
 
 def dupe_key(network: str, tag: str, message: PackedMessage, text: MessageText) -> bytes:
     """Compute the key of one echomail message; ``tag`` is upper case."""
-    scope = f"{network}\0{tag}\0".encode()
+    scope = _scope(network, tag)
     msgid = find_value(text.kludges, b"MSGID")
     if msgid and not _BARE_ADDRESS.fullmatch(msgid):
         return _msgid_key(scope, msgid)
@@ -57,7 +58,12 @@ def netmail_key(message: PackedMessage, text: MessageText) -> bytes | None:
 
 def msgid_key(network: str, tag: str, msgid: bytes) -> bytes:
     """Compute the key of all messages of an area with this MSGID, which is not empty."""
-    return _msgid_key(f"{network}\0{tag}\0".encode(), msgid)
+    return _msgid_key(_scope(network, tag), msgid)
+
+
+@lru_cache(maxsize=8192)
+def _scope(network: str, tag: str) -> bytes:
+    return f"{network}\0{tag}\0".encode()
 
 
 def _msgid_key(scope: bytes, msgid: bytes) -> bytes:

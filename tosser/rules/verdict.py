@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from tosser.codec.packet import PackedMessage, PacketHeader
     from tosser.codec.seenby import Node
     from tosser.rules.batch import FileIn
+    from tosser.rules.export import AreaExports
     from tosser.rules.network import Area, Network, Rulebook
     from tosser.rules.policy import PacketVerdict
     from tosser.rules.transit import Fate
@@ -101,6 +102,14 @@ class Verdict(Struct, frozen=True):
         return self.reason is Reason.ACCEPTED
 
 
+class _OpenArea(Struct, frozen=True):
+    """An area that the sender may write to, the base that takes what it writes, and who else gets it."""
+
+    area: Area
+    target: Target
+    exports: AreaExports
+
+
 class Judge:
     """Judges the messages of one packet in turn.
 
@@ -135,7 +144,7 @@ class Judge:
         self._network: Network = packet.network
         self._now = now
         self._known = known
-        self._areas: dict[str, Area | Reason] = {}
+        self._areas: dict[str, _OpenArea | Reason] = {}
         self._verdicts: dict[tuple[Reason, str, int], Verdict] = {}
         self._exports = exports_of(rules)
         self._sender = packet.echo_link
@@ -158,21 +167,22 @@ class Judge:
         tag = area_tag(text)
         if tag is None:
             return self._netmail_verdict(self._netmail.judge(message, text, key))
-        area = self._areas.get(tag)
-        if area is None:
-            area = self._areas[tag] = self._open_area(tag)
-        if isinstance(area, Reason):
-            return self._bad(area)
+        there = self._areas.get(tag)
+        if there is None:
+            there = self._areas[tag] = self._open_area(tag)
+        if isinstance(there, Reason):
+            return self._bad(there)
+        area = there.area
         reason = self._check_date(area, message)
         if reason is None and key in self._known:
             return self._verdict(Reason.DUPLICATE, "", None)
         reason = reason or self._check_path(area, text)
         if reason is not None:
             return self._bad(reason)
-        recipients = self._exports.of(area).recipients(self._sender, text)
-        return self._verdict(Reason.ACCEPTED, tag, area_target(area, stored=self._stored), recipients)
+        recipients = there.exports.recipients(self._sender, text)
+        return self._verdict(Reason.ACCEPTED, tag, there.target, recipients)
 
-    def _open_area(self, tag: str) -> Area | Reason:
+    def _open_area(self, tag: str) -> _OpenArea | Reason:
         """Find the area the sender may write to, or the reason why there is none."""
         if not _TAG.fullmatch(tag):
             return Reason.INVALID_TAG
@@ -186,7 +196,9 @@ class Judge:
                 return Reason.NOT_LINKED
             if not rights.write:
                 return Reason.MAY_NOT_WRITE
-        return Reason.AREA_PAUSED if area.paused else area
+        if area.paused:
+            return Reason.AREA_PAUSED
+        return _OpenArea(area, area_target(area, stored=self._stored), self._exports.of(area))
 
     def _check_date(self, area: Area, message: PackedMessage) -> Reason | None:
         """Judge the age by the author's clock read as UTC; a zone's error of some hours is no matter over days."""
