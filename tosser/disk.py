@@ -24,7 +24,7 @@ FILE_MODE = 0o640
 DIRECTORY_MODE = 0o750
 _COPY_SIZE = 1024 * 1024
 _AT_ONCE = 128 * 1024
-"""Bytes written in one call: ext4 wants as much memory in one piece, and can take five times as long to find more."""
+"""Bytes written in one call: for 256 KiB or more ext4 wants so much memory in one piece, and may look long for it."""
 _NO_LINKS = frozenset({errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP, errno.ENOSYS})
 """What a file system says that is another one, or knows no second names."""
 

@@ -214,29 +214,29 @@ class Shipper:
         report = ShipReport()
         with self._working, nullcontext() if boxed else self._bso.lock(link.address):
             for flavour in sorted({packet.flavour or link.flavour for packet in packets}, key=list(Flavour).index):
-                self._ship_flavour(replace(link, flavour=flavour), link.flavour, report)
+                self._ship_flavour(replace(link, flavour=flavour), link.flavour, packets, report)
         return report
 
     def _staged(self, link: Link) -> list[StagedPacket]:
         """List what waits for a link; to a system that is no link only its netmail is sent."""
         return [packet for packet in self._register.staged(LinkKey.of(link)) if link.known or packet.flavour]
 
-    def _ship_flavour(self, link: Link, usual: Flavour, report: ShipReport) -> None:
+    def _ship_flavour(self, link: Link, usual: Flavour, packets: Iterable[StagedPacket], report: ShipReport) -> None:
         """Hand over what has the flavour that the link is given with."""
 
-        def waiting() -> list[StagedPacket]:
-            return [packet for packet in self._staged(link) if (packet.flavour or usual) is link.flavour]
+        def of_flavour(packets: Iterable[StagedPacket]) -> list[StagedPacket]:
+            return [packet for packet in packets if (packet.flavour or usual) is link.flavour]
 
         delivery = _Delivery(
             self._bso, self._staging, self._register, link, self._remove,
             now=self._clock(), report=report, synced=self._synced,
         )  # fmt: skip
-        packets = waiting()
+        packets = of_flavour(packets)
         delivery.send_files([packet for packet in packets if packet.name])
         packets = [packet for packet in packets if not packet.name]
         delivery.recover(packets)
         if any(packet.path for packet in packets):
-            packets = [packet for packet in waiting() if not packet.name]
+            packets = [packet for packet in of_flavour(self._staged(link)) if not packet.name]
         for some in _rounds(packets):
             delivery.deliver(some, self._packers[link.archiver])
 

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 PRODUCT = 0x00FE
 """FTSC product code: none allocated (FSC-0090)."""
 REVISION = (0, 1)
-_BLOCK_MESSAGES, _BLOCK_BYTES = 128, 128 * 1024
+_BLOCK_MESSAGES, _BLOCK_BYTES = 128, 192 * 1024
 """How much of a packet is given at once: enough to be worth a call, little enough for the disk (`tosser.disk`)."""
 
 

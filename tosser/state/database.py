@@ -1,14 +1,14 @@
-"""One SQLite connection on one thread: WAL, synchronous FULL, numbered migrations.
+"""One SQLite connection, for one thread at a time: WAL, synchronous FULL, numbered migrations.
 
-Every call is one transaction: a function of the connection that runs on the database thread and is committed, and on
-the disk, when the call returns; when it raises, nothing of it remains. ``sqlite3`` errors become `StateError`.
+Every call is one transaction: a function of the connection that is committed, and on the disk, when the call returns;
+when it raises, nothing of it remains. Any thread may call, and waits its turn. ``sqlite3`` errors become `StateError`.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from concurrent.futures import ThreadPoolExecutor
 from importlib import resources
+from threading import Lock
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
 from tosser.disk import FILE_MODE
@@ -45,33 +45,27 @@ class Database:
         self.path = path
         self._begin = "BEGIN" if read_only else "BEGIN IMMEDIATE"
         self._closed = False
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="tosser-state")
-        try:
-            self._connection = self._thread.submit(_open, path, read_only=read_only).result()
-        except BaseException:
-            self._thread.shutdown()
-            raise
+        self._turn = Lock()
+        self._connection = _open(path, read_only=read_only)
 
     def call(
         self, function: Callable[Concatenate[sqlite3.Connection, P], T], /, *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        """Run the function in a transaction on the database thread and wait for what it returns.
+        """Run the function in a transaction and give what it returns.
 
         Raises:
             StateError: the database could not do it, or is closed; nothing of the transaction remains.
         """
-        try:
-            future = self._thread.submit(self._transact, lambda connection: function(connection, *args, **kwargs))
-        except RuntimeError as error:
-            raise StateError(f"{self.path}: closed") from error
-        return future.result()
+        with self._turn:
+            if self._closed:
+                raise StateError(f"{self.path}: closed")
+            return self._transact(lambda connection: function(connection, *args, **kwargs))
 
     def close(self) -> None:
         """Close the file after the calls already made; closing again does nothing."""
-        if not self._closed:
+        with self._turn:
             self._closed = True
-            self._thread.submit(self._connection.close)
-            self._thread.shutdown()
+            self._connection.close()
 
     def _transact(self, work: Callable[[sqlite3.Connection], T]) -> T:
         try:
@@ -92,7 +86,8 @@ class Database:
         Raises:
             StateError: it is damaged.
         """
-        found = self._thread.submit(_quick_check, self._connection, self.path).result()
+        with self._turn:
+            found = _quick_check(self._connection, self.path)
         if found != "ok":
             raise _damaged(self.path, found)
 
@@ -104,7 +99,11 @@ def _open(path: Path, *, read_only: bool) -> sqlite3.Connection:
         if not path.exists():
             path.touch(FILE_MODE)
         connection = sqlite3.connect(
-            _uri(path, read_only=read_only), uri=True, timeout=BUSY_SECONDS, isolation_level=None
+            _uri(path, read_only=read_only),
+            uri=True,
+            timeout=BUSY_SECONDS,
+            isolation_level=None,
+            check_same_thread=False,
         )
         try:
             _set_up(connection, path, read_only=read_only)
