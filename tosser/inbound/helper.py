@@ -87,13 +87,7 @@ class Helper:
 
     def post(self, function: Callable[..., object], *arguments: object) -> None:
         """Have a function called there, and do not wait; when it fails, the next order says so."""
-        if not self.alive:
-            return
-        try:
-            self._send(_call, function, *arguments)
-            self._posted += 1
-        except BrokenPipeError:
-            self._end()
+        self._posted += self._send(_call, function, *arguments)
 
     def order(self, function: Callable[..., T], *arguments: object) -> Callable[[], T]:
         """Have a function called there; gives what waits for its answer, which is due before anything else is ordered.
@@ -122,17 +116,14 @@ class Helper:
 
         Raises:
             TosserError: what was asked for raised that; what was given before stands.
-            HelperError: it, or the process, failed; in the latter case that is gone. At once, or on the way.
+            HelperError: it, or the process, failed; in the latter case that is gone.
         """
-        if not self.alive:
-            raise HelperError("the helper process has ended")
-        try:
-            self._send(function, *arguments)
-        except BrokenPipeError as error:
-            raise self._gone() from error
+        self._send(function, *arguments)
         return self._replies(unpack)
 
     def _replies(self, unpack: Callable[[memoryview, memoryview], T]) -> Iterator[T]:
+        if not self.alive:
+            raise HelperError("the helper process has ended")
         done = False
         try:
             while self._posted:
@@ -148,21 +139,25 @@ class Helper:
                     _fail(kind, light)
         except (BrokenPipeError, EOFError) as error:
             done = True
-            raise self._gone() from error
+            raise HelperError(f"the helper process ended with status {self._end()}") from error
         except KeyboardInterrupt:
             done = True
-            os.kill(self.pid, signal.SIGKILL)  # what it waits for may never come
+            if self.alive:
+                os.kill(self.pid, signal.SIGKILL)  # what it waits for may never come
             raise
         finally:
             if not done:
                 self._abandon()
 
-    def _gone(self) -> HelperError:
-        return HelperError(f"the helper process ended with status {self._end()}")
-
-    def _send(self, function: Callable[..., object], *arguments: object) -> None:
+    def _send(self, function: Callable[..., object], *arguments: object) -> bool:
+        """Send an order, and tell whether there is anybody to carry it out."""
         order = pickle.dumps((function, arguments))
-        write(self._orders, _ORDER.pack(len(order)), order)
+        if self.alive:
+            try:
+                write(self._orders, _ORDER.pack(len(order)), order)
+            except BrokenPipeError:
+                self._end()
+        return self.alive
 
     def _take_end(self) -> None:
         """Take what came of the order that was posted first."""
