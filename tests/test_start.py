@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.mail import message, packet
-from tests.peers.daemon import BAD_CONFIGURATION, COMMAND_SECONDS, DONE, SET_ASIDE
+from tests.peers.daemon import BAD_CONFIGURATION, COMMAND_SECONDS, DONE, FAILED, SET_ASIDE
 from tests.peers.programs import require, require_own
 from tosser.__main__ import QuickToss, understand
 
@@ -109,6 +109,36 @@ def test_a_helper_that_fails(system: Node) -> None:
     )
     assert done.stdout == "files: 1 tossed; messages: 1 accepted; set aside: 0\n"
     assert "tosser: the configuration is read without the helper: Traceback" in done.stderr
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize("command", ["toss", "status"])
+def test_closed_streams(system: Node, closed: str, command: str) -> None:
+    """A command that is started without standard streams does what it does with them, and prints into no other file."""
+    system.deliver(packet([message("TQW_GEN")]))
+    line = f"exec {require_own('tosser')} --config {system.config} {command} {closed}"
+    done = subprocess.run(["/bin/sh", "-c", line], capture_output=True, check=False, timeout=COMMAND_SECONDS)
+    assert done.returncode == DONE
+    assert b"Traceback" not in done.stderr
+    assert bool(done.stdout) is (">&-" not in closed.replace("2>&-", ""))
+    if command == "toss":
+        assert not any(system.secure.glob("*.pkt"))
+
+
+def test_no_process_to_be_had(system: Node) -> None:
+    """Where the system allows no further process, a sentence says so, and the mail stays where it is."""
+    program = (
+        "import os\n"
+        "def refuse():\n    raise BlockingIOError(11, os.strerror(11))\n"
+        "os.fork = refuse\n"
+        "start.os.sched_getaffinity = lambda _: {0, 1}\n"
+        "try:\n    start.main()\nexcept SystemExit as end:\n    print(end.code)\n"
+    )
+    inbound = system.deliver(packet([message("TQW_GEN")]))
+    done = started(system, program)
+    assert done.stdout.splitlines()[-1] == str(FAILED)
+    assert done.stderr.splitlines()[-1] == "tosser: Resource temporarily unavailable"
+    assert inbound.exists()
 
 
 def test_what_a_start_waits_for(system: Node) -> None:

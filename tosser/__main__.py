@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -34,16 +35,29 @@ class QuickToss(NamedTuple):
 def main() -> None:
     """Run one command and exit with its code."""
     collector.rest()
+    _open_standard_streams()
     words = sys.argv[1:]
-    toss = understand(words) if len(os.sched_getaffinity(0)) > 1 else None
-    if toss is not None:
-        sys.exit(_toss(toss))
+    toss = understand(words)
+    helper = _start_helper() if toss else None
+    if toss and helper:
+        sys.exit(_toss(toss, helper))
     _import_structlog()
     from tosser.cli.main import app_for, execute  # noqa: PLC0415 - after what makes it quick
 
     app = app_for(words)
     collector.spare()
     execute(app, words)
+
+
+def _open_standard_streams() -> None:
+    """Open what we were started without: the next file would take its number, and get what is printed."""
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        if getattr(sys, name) is None:
+            nowhere = os.open(os.devnull, os.O_RDWR)
+            if nowhere != number:
+                os.dup2(nowhere, number)
+                os.close(nowhere)
+            setattr(sys, name, os.fdopen(number, mode, encoding="utf-8"))
 
 
 def understand(words: Sequence[str]) -> QuickToss | None:
@@ -56,9 +70,18 @@ def understand(words: Sequence[str]) -> QuickToss | None:
     return QuickToss(named, "--link" in rest, "--json" in rest)
 
 
-def _toss(toss: QuickToss) -> int:
+def _start_helper() -> Helper | None:
+    """Start one, where it gains time; where the system lets us have none, who needs it later says so."""
+    helper = Helper()
+    if len(os.sched_getaffinity(0)) > 1:
+        with suppress(OSError):
+            helper.start()
+    return helper if helper.alive else None
+
+
+def _toss(toss: QuickToss, helper: Helper) -> int:
     try:
-        with Helper() as helper:
+        with helper:
             snapshot = helper.order(take_snapshot, toss.config)
             _import_structlog()
             from tosser.cli.tossing import toss_quickly  # noqa: PLC0415 - while the helper is at work

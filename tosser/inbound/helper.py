@@ -58,21 +58,32 @@ class Helper:
         self._posted = 0
 
     def __enter__(self) -> Self:
-        """Start the process."""
+        """Start the process, unless it has been started."""
+        if not self.alive:
+            self.start()
+        return self
+
+    def start(self) -> None:
+        """Start the process.
+
+        Raises:
+            OSError: the system lets us have none.
+        """
         order_reader, self._orders = os.pipe()
         self._frames = Frames()
         sys.stdout.flush()
         sys.stderr.flush()
         blocked = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)  # until the child knows what to do with them
-        self.pid = os.fork()
-        if self.pid == 0:
-            os.close(self._orders)
-            self._frames.become_writer()
-            _live(order_reader, self._frames)
-        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+        try:
+            self.pid = os.fork()
+            if self.pid == 0:
+                os.close(self._orders)
+                self._frames.become_writer()
+                _live(order_reader, self._frames)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
         os.close(order_reader)
         self._frames.become_reader()
-        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
