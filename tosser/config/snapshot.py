@@ -50,7 +50,10 @@ def take_snapshot(named: Path | None) -> bytes:
 
 
 def restore(snapshot: bytes) -> Config:
-    """Give the configuration of a snapshot: each section has its values as attributes, and can do nothing else."""
+    """Give the configuration of a snapshot: each section has its values as attributes, and can do nothing else.
+
+    There are no entries of areas, which may be thousands; the rulebook has what they say.
+    """
     config: Config = pickle.loads(snapshot)  # noqa: S301 - it comes from a process of ours
     return config
 
@@ -58,6 +61,7 @@ def restore(snapshot: bytes) -> Config:
 def _pickler() -> type[pickle.Pickler]:
     from pydantic import SecretStr  # noqa: PLC0415 - as above
 
+    from tosser.config.model import Config  # noqa: PLC0415 - as above
     from tosser.config.section import Section  # noqa: PLC0415 - as above
     from tosser.config.world import World  # noqa: PLC0415 - as above
 
@@ -65,6 +69,8 @@ def _pickler() -> type[pickle.Pickler]:
         """Leaves out what makes values more than values."""
 
         def reducer_override(self, value: object) -> Any:  # noqa: ANN401 - as pickle has it
+            if isinstance(value, Config):
+                return SimpleNamespace, (), {name: each for name, each in vars(value).items() if name != "areas"}
             if isinstance(value, Section):
                 return SimpleNamespace, (), vars(value)
             if isinstance(value, World):
