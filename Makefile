@@ -38,7 +38,7 @@ format: $(DEVELOPMENT) ## put the source into its one form
 	@$(BIN)/ruff check --quiet --fix .
 	@$(BIN)/ruff format --quiet .
 
-bench: packages $(DEVELOPMENT) compiled ## measure speed, beside crashmail
+bench: packages $(DEVELOPMENT) compiled ## measure speed, beside crashmail, and hold it against the targets (15 minutes)
 	@$(BIN)/python -m tests.bench
 
 fuzz: $(DEVELOPMENT) ## look for input that breaks something: FUZZ_SECONDS (600), inputs kept in FUZZ_CORPUS

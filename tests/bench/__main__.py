@@ -98,7 +98,7 @@ def _remember(
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
-    cases = "\n".join(f"  {case.name:12} {case.title}{' (long)' if case.long else ''}" for case in CASES)
+    cases = "\n".join(f"  {case.name:12} {case.title}{' (only with --all)' if case.long else ''}" for case in CASES)
     parser = argparse.ArgumentParser(
         prog="python -m tests.bench",
         description="Measure tosser beside crashmail.",
@@ -107,7 +107,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     names = [case.name for case in CASES]
     parser.add_argument("--case", action="append", choices=names, metavar="NAME", help="only this one; may be repeated")
-    parser.add_argument("--all", action="store_true", help="the long cases too")
+    parser.add_argument("--all", action="store_true", help="the cases that compare settings, too")
     parser.add_argument(
         "--runs", type=_at_least_one, default=RUNS, metavar="N", help="of each contestant (%(default)s)"
     )

@@ -81,18 +81,17 @@ def _exporting(name: str, links: int, messages: int, *, disk: bool = False) -> R
     )
 
 
-def _bundling(name: str, links: int, messages: int, *, long: bool = False) -> Race:
+def _bundling(name: str, links: int, messages: int) -> Race:
     return Race(
         name,
         f"{messages:,} messages into 50 JAM areas and on to {links} links, in ZIP bundles",
         _packets(messages),
         _duel(links, bundles=True),
         copies=links,
-        long=long,
     )
 
 
-def _growing(name: str, existing: int, messages: int, *, beside: bool, long: bool = False) -> Race:
+def _growing(name: str, existing: int, messages: int, *, beside: bool) -> Race:
     full = (Entry(TOSSER, _tosser(), prefill=existing), Entry(TOSSER + EMPTY, _tosser()))
     theirs = (Entry(CRASHMAIL, _crashmail(), prefill=existing), Entry(CRASHMAIL + EMPTY, _crashmail()))
     return Race(
@@ -100,7 +99,6 @@ def _growing(name: str, existing: int, messages: int, *, beside: bool, long: boo
         f"{messages:,} more messages into {existing:,} existing ones, and into empty bases",
         lambda post, number: post.packets(messages, seed=number + 1),
         (*theirs, *full) if beside else full,
-        long=long,
     )
 
 
@@ -109,11 +107,11 @@ CASES: tuple[Case, ...] = (
     _exporting("links-5", 5, 50_000),
     _exporting("links-50", 50, 10_000, disk=True),
     _bundling("zip-5", 5, 10_000),
-    _bundling("zip-50", 50, 10_000, long=True),
+    _bundling("zip-50", 50, 10_000),
     Race("dupes", "10,000 messages, every second one a dupe", _same(lambda post: post.half_dupes(10_000)), _duel()),
     Race("bundles-in", "10,000 messages that come in 4 ZIP bundles", _same(lambda post: post.bundles(10_000)), _duel()),
     _growing("growth-200k", 200_000, 10_000, beside=True),
-    _growing("growth-2m", 2_000_000, 10_000, beside=False, long=True),
+    _growing("growth-2m", 2_000_000, 10_000, beside=False),
     Race("one-packet", "one packet of 100,000 messages", _same(lambda post: post.one_packet(100_000)), _duel()),
     Race("small", "2,000 packets of one message at once", _same(lambda post: post.single_messages(2_000)), _duel()),
     Events(10_000),
