@@ -1,6 +1,6 @@
 """A configuration that was checked, as bytes: what another process needs of it, and none of what checked it.
 
-pydantic and all that it makes of the sections take a third of the start of a toss. So its helper reads the
+pydantic and all that it makes of the sections take a third of the start of a toss. So the helper of a toss reads the
 configuration while the process itself imports what tosses, and hands over the values alone.
 """
 
