@@ -1,8 +1,8 @@
 """Batches as bytes, to be handed from the process that read them to the one that tosses them.
 
 Both are one program at one moment, so the form may change with every version. Messages are nearly all of it and go in
-columns, each field of all of them by itself, through `marshal`: that takes two thirds of the time that `pickle` takes for
-the same values as objects, and they are objects again by a few calls for all of them.
+columns, each field of all of them by itself, through `marshal`: with making objects of them again, by a few calls for
+all, that takes two thirds of the time that `pickle` takes.
 """
 
 from __future__ import annotations
